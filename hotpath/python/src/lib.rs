@@ -1,0 +1,1 @@
+//! `otids._hotpath`: hands the hot path's columns to Python.

@@ -1,0 +1,1 @@
+//! A hash table with a bound, in order of use.

@@ -1,0 +1,1 @@
+//! Batches: the columns that leave the hot path.

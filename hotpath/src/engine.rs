@@ -1,0 +1,1 @@
+//! Drives a frame through net, protocols and tables into columns.

@@ -1,0 +1,18 @@
+//! The hot path of otids: from captured frames to columns of messages.
+//!
+//! Data moves one way: [`source`] yields frames, [`net`] takes them apart down to transport
+//! payloads, [`protocols`] turns payloads into messages, [`table`] interns what was said into
+//! dense ids, and [`engine`] drives a frame through all of these into [`columns`].
+//!
+//! Nothing here judges, and nothing here knows of Python.
+#![forbid(unsafe_code)]
+
+pub mod bounded;
+pub mod bytes;
+pub mod columns;
+pub mod engine;
+pub mod net;
+pub mod protocols;
+pub mod source;
+pub mod table;
+pub mod words;

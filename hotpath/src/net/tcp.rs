@@ -1,0 +1,1 @@
+//! TCP: headers, connections, reassembly.

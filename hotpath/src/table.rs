@@ -1,0 +1,1 @@
+//! Interning: every distinct thing that was said gets a small integer.
