@@ -1,0 +1,57 @@
+"""The hot path: decodes captured frames into columns, in a thread without the GIL."""
+
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+NO_SUBFUNCTION: int
+ROLES: list[str]
+ACTIVITIES: list[str]
+ACCESSES: list[str]
+NOTICE_KINDS: list[str]
+VALUE_KINDS: list[str]
+CONNECTION_STATES: list[str]
+PROTOCOLS: list[str]
+
+def function_name(protocol: str, function: int, subfunction: int) -> str | None: ...
+def status_name(protocol: str, status: int) -> str | None: ...
+def object_name(protocol: str, kind: int) -> str | None: ...
+
+@final
+class Batch:
+    @property
+    def session(self) -> int: ...
+    @property
+    def until(self) -> int: ...
+    @property
+    def census(self) -> bool: ...
+    @property
+    def tables(self) -> dict[str, dict[str, npt.NDArray[Any]]]: ...
+    @property
+    def marks(self) -> dict[str, npt.NDArray[Any]]: ...
+    @property
+    def defined(self) -> dict[str, dict[str, npt.NDArray[Any]]]: ...
+    @property
+    def retired(self) -> dict[str, npt.NDArray[np.uint32]]: ...
+    @property
+    def health(self) -> dict[str, Any]: ...
+
+@final
+class Hotpath:
+    def __new__(cls, *, batch_frames: int = ..., limits: dict[str, int] | None = ...) -> Hotpath: ...
+    def open(self, path: str) -> None: ...
+    def next_batch(self) -> Batch | None: ...
+    def settle(
+        self,
+        *,
+        endpoints: npt.NDArray[np.uint32],
+        conversations: npt.NDArray[np.uint32],
+        symbols: npt.NDArray[np.uint32],
+        points: npt.NDArray[np.uint32],
+        texts: npt.NDArray[np.uint32],
+    ) -> None: ...
+    def close(self) -> None: ...
+
+class CaptureError(ValueError): ...

@@ -1,0 +1,134 @@
+"""What every detector is, and what it says: findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from otids.traffic import ConversationName, EndpointName, Mask, Tables, Tick
+
+State: TypeAlias = dict[str, Any]
+"""Plain data only (maps, lists, strings, numbers, bytes), so that msgpack holds it all."""
+
+Cause: TypeAlias = tuple[str | int, ...]
+"""What a finding is about, spelled without ids: equal causes are the same thing happening."""
+
+MOST_FRAMES = 32
+"""How many frame numbers a finding or an alert keeps from its beginning, and from its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A detector's statement that an observation deviates.
+
+    `expected` and `observed` are half-sentences in the plant's own terms; `members` are the
+    single things that make it up (functions, items), in words, at most `MOST_MEMBERS`.
+    """
+
+    kind: str  # dotted name in the catalogue
+    cause: Cause
+    first_seen: int  # ns
+    last_seen: int  # ns
+    frames: tuple[int, ...]  # ascending; the first and last MOST_FRAMES
+    frame_count: int
+    count: int  # observations
+    detector: str
+    expected: str
+    observed: str
+    score: float  # 0 weak … 1 certain
+    source: EndpointName | None = None
+    target: EndpointName | None = None
+    conversation: ConversationName | None = None
+    function: str = ""
+    points: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    severity: str | None = None  # overrides the catalogue's
+    accepts: tuple[Cause, ...] = ()  # what `accept` makes normal; empty: the cause itself
+    baseline: tuple[str, ...] = ()  # the baseline rows that the verdict rests on, in words
+    rows: Mapping[str, Any] = field(default_factory=dict, compare=False)  # table → row numbers
+
+
+MOST_MEMBERS = 64
+
+
+def frames_of(frames: Any) -> tuple[int, ...]:
+    """The first and last `MOST_FRAMES` of ascending frame numbers, as plain integers."""
+    distinct = np.unique(frames)
+    if len(distinct) > 2 * MOST_FRAMES:
+        distinct = np.concatenate([distinct[:MOST_FRAMES], distinct[-MOST_FRAMES:]])
+    return tuple(int(frame) for frame in distinct)
+
+
+class Quarantine:
+    """Rows of a tick that some detector flagged; they are judged but never learned."""
+
+    def __init__(self, tick: Tick, findings: Iterable[Finding]) -> None:
+        self._tables: Tables = tick.tables
+        self._masks: dict[str, Mask] = {}
+        for finding in findings:
+            for table, rows in finding.rows.items():
+                self._mask(table)[rows] = True
+
+    def _mask(self, table: str) -> Mask:
+        mask = self._masks.get(table)
+        if mask is None:
+            mask = np.zeros(len(getattr(self._tables, table)), np.bool_)
+            self._masks[table] = mask
+        return mask
+
+    def clean(self, table: str) -> Mask | None:
+        """Which rows of `table` may be learned; None means all of them."""
+        mask = self._masks.get(table)
+        return None if mask is None else ~mask
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """How far a detector has learned one conversation (or, with None, the plant as a whole)."""
+
+    conversation: ConversationName | None
+    progress: float  # 0 … 1; 1 is ready
+    seconds_left: float | None  # an estimate; None where it cannot be told
+
+
+class Detector(Protocol):
+    """One way in which traffic can deviate. Knows traffic, and nothing to its right."""
+
+    name: str
+
+    def judge(self, tick: Tick) -> Sequence[Finding]:
+        """Say what deviates in `tick`; changes nothing that was learned."""
+
+    def learn(self, tick: Tick, quarantine: Quarantine) -> None:
+        """Take in what was not flagged."""
+
+    def begin_learning(self) -> None:
+        """A person declares what follows as normal."""
+
+    def close_world(self) -> None:
+        """Declared learning ends: what it did not contain is new from now on."""
+
+    def readiness(self) -> Sequence[Readiness]:
+        """How far learning is, per conversation."""
+
+    def state(self) -> State:
+        """Everything learned, as plain data with spellings instead of ids."""
+
+    def restore(self, state: State) -> None:
+        """Take back a state. Raises StateError if it is not one."""
+
+    def merge(self, state: State) -> None:
+        """Add what another of the same kind learned, where summaries commute."""
+
+    def accept(self, cause: Cause) -> bool:
+        """Make a cause normal; False if it is not one of this detector's."""
+
+    def undo(self, cause: Cause) -> bool:
+        """Make an accepted cause abnormal again; False if it is not one of this detector's."""
+
+
+class StateError(ValueError):
+    """A saved state is damaged, hostile, or of another version."""

@@ -1,0 +1,589 @@
+"""What was said: batches of columns, and the dictionaries that spell ids back into words.
+
+A `Batch` is what the hot path has decoded since the last one. Its tables are plain numpy
+columns; ids in them are places in the `Dictionaries`. A `Tick` is one second of it (or a part of
+a second that is too full), the unit in which detectors judge and learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from otids import _hotpath
+
+Array: TypeAlias = npt.NDArray[Any]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+SECOND = 1_000_000_000
+NONE = 0
+NO_SUBFUNCTION = _hotpath.NO_SUBFUNCTION
+
+ROLES: tuple[str, ...] = tuple(_hotpath.ROLES)
+ACTIVITIES: tuple[str, ...] = tuple(_hotpath.ACTIVITIES)
+ACCESSES: tuple[str, ...] = tuple(_hotpath.ACCESSES)
+NOTICE_KINDS: tuple[str, ...] = tuple(_hotpath.NOTICE_KINDS)
+VALUE_KINDS: tuple[str, ...] = tuple(_hotpath.VALUE_KINDS)
+CONNECTION_STATES: tuple[str, ...] = tuple(_hotpath.CONNECTION_STATES)
+CARRIERS: tuple[str, ...] = ("tcp", "udp", "network", "link")
+
+REQUEST, RESPONSE, REPORT = (ROLES.index(role) for role in ("request", "response", "report"))
+
+
+# --- names: what ids stand for, in words that outlive a session ---------------------------------
+
+
+class EndpointName(NamedTuple):
+    """An address that speaks: VLAN (0 for none, `outer << 12 | inner` for two tags) and address."""
+
+    vlan: int
+    address: str
+
+    def __str__(self) -> str:
+        if not self.vlan:
+            return self.address
+        outer, inner = divmod(self.vlan, 4096)
+        return f"{self.address} (VLAN {f'{outer}.' if outer else ''}{inner})"
+
+
+class ConversationName(NamedTuple):
+    """Client, server, protocol, and the server's port (or APPID, or frame id)."""
+
+    client: EndpointName
+    server: EndpointName
+    protocol: str
+    carrier: str
+    port: int
+
+    def __str__(self) -> str:
+        port = f"/{self.port}" if self.port else ""
+        return f"{self.client} → {self.server} {self.protocol}{port}"
+
+
+class RangeName(NamedTuple):
+    """A range of objects of one type; `count` 0 means the type as such."""
+
+    kind: str
+    address: int
+    count: int
+    access: str
+    name: str
+
+    def __str__(self) -> str:
+        if self.name:
+            return f"{self.kind} {self.name}"
+        if self.count == 0:
+            return self.kind
+        if self.count == 1:
+            return f"{self.kind} {self.address}"
+        return f"{self.kind} {self.address}–{self.address + self.count - 1}"
+
+
+class SymbolName(NamedTuple):
+    """A message's identity without its values."""
+
+    conversation: ConversationName
+    from_client: bool
+    role: str
+    activity: str
+    function: int
+    subfunction: int
+    unit: int
+    objects: tuple[RangeName, ...]
+    status: int
+    coarse: bool
+
+
+class PointName(NamedTuple):
+    """One process variable."""
+
+    server: EndpointName
+    protocol: str
+    unit: int
+    kind: str
+    address: int
+    name: str
+
+    def __str__(self) -> str:
+        what = self.name or str(self.address)
+        return f"{self.kind} {what} of unit {self.unit}" if self.unit else f"{self.kind} {what}"
+
+
+# --- tables: columns of equal length -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of equal length; a row is what stands at one place of all of them."""
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array]) -> Self:
+        """Wrap columns by name; a missing one is our bug and raises KeyError."""
+        return cls(**{field.name: columns[field.name] for field in fields(cls)})
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Put the rows of several tables (at least one) behind each other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            }
+        )
+
+    def rows(self, start: int, stop: int) -> Self:
+        """Rows `start` to `stop` as views, without copying."""
+        return type(self)(
+            **{field.name: getattr(self, field.name)[start:stop] for field in fields(self)}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Messages(Table):
+    """Messages in order of completion. `reply_to` 0: none; `latency` in ns, -1 if none."""
+
+    id: Array  # u64, counted from 1, without holes within a session
+    time: Array  # i64, ns
+    first_frame: Array  # u64
+    frame: Array  # u64, the frame that completed it
+    part: Array  # u16, place among the messages that this frame completed
+    conversation: Array  # u32
+    symbol: Array  # u32
+    reply_to: Array  # u64
+    latency: Array  # i64, ns
+    length: Array  # u32, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Table):
+    """Objects touched by messages; `point` is the first of `count` neighbours."""
+
+    message: Array  # u64
+    point: Array  # u32
+    access: Array  # u8, place in ACCESSES
+    count: Array  # u32
+    status: Array  # u16
+
+
+@dataclass(frozen=True, slots=True)
+class Values(Table):
+    """Values carried; `item` counts the session's items from 0."""
+
+    item: Array  # u64
+    point: Array  # u32
+    kind: Array  # u8, place in VALUE_KINDS
+    number: Array  # f64, NaN for text
+    raw: Array  # u64
+    text: Array  # u32
+    quality: Array  # u32
+    source_time: Array  # i64, ns, 0 if none
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic(Table):
+    """Volume per conversation and second; without a decoder also sizes and first bytes."""
+
+    conversation: Array  # u32
+    second: Array  # i64, s
+    client_frames: Array  # u32
+    client_bytes: Array  # u64, on the wire
+    server_frames: Array  # u32
+    server_bytes: Array  # u64
+    retransmissions: Array  # u32
+    gaps: Array  # u32
+    duplicates: Array  # u32
+    client_largest: Array  # u32, largest payload, 0 where decoded
+    server_largest: Array  # u32
+    client_head: Array  # u64, first 8 bytes of the first payload, big-endian, 0 where decoded
+    server_head: Array  # u64
+
+
+@dataclass(frozen=True, slots=True)
+class Connections(Table):
+    """Changes of state of TCP connections."""
+
+    conversation: Array  # u32
+    state: Array  # u8, place in CONNECTION_STATES
+    time: Array  # i64
+    frame: Array  # u64
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings(Table):
+    """First frame of each binding of an endpoint to a MAC and TTL, and of each change."""
+
+    endpoint: Array  # u32
+    mac: Array  # u64, 0 where the link has none
+    ttl: Array  # u8, 0 in ARP
+    arp: Array  # bool, told by ARP rather than seen in use
+    time: Array  # i64
+    frame: Array  # u64
+
+
+@dataclass(frozen=True, slots=True)
+class Facts(Table):
+    """What a device said of itself."""
+
+    endpoint: Array  # u32
+    key: Array  # u32, text
+    value: Array  # u32, text
+    time: Array  # i64
+    frame: Array  # u64
+
+
+@dataclass(frozen=True, slots=True)
+class Notices(Table):
+    """Bytes that broke a rule. `endpoint` sent them; 0 in any id column: not known."""
+
+    kind: Array  # u8, place in NOTICE_KINDS
+    time: Array  # i64
+    frame: Array  # u64
+    conversation: Array  # u32
+    endpoint: Array  # u32
+    message: Array  # u64
+    detail: Array  # u32, text
+
+
+TABLES: Mapping[str, type[Table]] = {
+    "messages": Messages,
+    "items": Items,
+    "values": Values,
+    "traffic": Traffic,
+    "connections": Connections,
+    "sightings": Sightings,
+    "facts": Facts,
+    "notices": Notices,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All tables over the same stretch of traffic."""
+
+    messages: Messages
+    items: Items
+    values: Values
+    traffic: Traffic
+    connections: Connections
+    sightings: Sightings
+    facts: Facts
+    notices: Notices
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Put several stretches (at least one) behind each other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            **{
+                name: table.join([getattr(part, name) for part in parts])
+                for name, table in TABLES.items()
+            }
+        )
+
+    def rows(self, starts: Mapping[str, int], stops: Mapping[str, int]) -> Self:
+        """The stretch from `starts` to `stops`, row numbers by table name."""
+        return type(self)(
+            **{name: getattr(self, name).rows(starts[name], stops[name]) for name in TABLES}
+        )
+
+    def __bool__(self) -> bool:
+        return any(len(getattr(self, name)) for name in TABLES)
+
+
+# --- dictionaries --------------------------------------------------------------------------------
+
+
+class _Columns:
+    """Columns that grow with the largest id; `self.NAME` holds at least `size` places."""
+
+    DTYPES: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.size = 1
+        for name, dtype in self.DTYPES.items():
+            setattr(self, name, np.zeros(64, dtype))
+
+    def _reserve(self, size: int) -> None:
+        self.size = max(self.size, size)
+        for name in self.DTYPES:
+            column: Array = getattr(self, name)
+            if len(column) < size:
+                grown = np.zeros(max(size, 2 * len(column)), column.dtype)
+                grown[: len(column)] = column
+                setattr(self, name, grown)
+
+    def define(self, columns: Mapping[str, Array]) -> None:
+        """Take over new entries: `id` and one column per name."""
+        ids = columns["id"]
+        if len(ids):
+            self._reserve(int(ids.max()) + 1)
+            for name in self.DTYPES:
+                getattr(self, name)[ids] = columns[name]
+
+
+class Endpoints(_Columns):
+    """Endpoint ids: `vlan`, `address`."""
+
+    DTYPES: Mapping[str, Any] = {"vlan": np.uint32, "address": object}
+    vlan: Array
+    address: Array
+
+    def name(self, id: int) -> EndpointName:
+        """Spell an id; 0 is spelled with an empty address."""
+        return EndpointName(int(self.vlan[id]), self.address[id] or "")
+
+
+class Texts(_Columns):
+    """Text ids; 0 is the empty text."""
+
+    DTYPES: Mapping[str, Any] = {"text": object}
+    text: Array
+
+    def name(self, id: int) -> str:
+        """Spell an id."""
+        return self.text[id] or ""
+
+
+class Conversations(_Columns):
+    """Conversation ids: endpoints, protocol (text id), carrier and port of each."""
+
+    DTYPES: Mapping[str, Any] = {
+        "client": np.uint32,
+        "server": np.uint32,
+        "protocol": np.uint32,
+        "carrier": np.uint8,
+        "port": np.uint16,
+    }
+    client: Array
+    server: Array
+    protocol: Array
+    carrier: Array
+    port: Array
+
+
+class Symbols(_Columns):
+    """Symbol ids: all parts of each; `objects` places hold raw range tuples."""
+
+    DTYPES: Mapping[str, Any] = {
+        "conversation": np.uint32,
+        "from_client": np.bool_,
+        "role": np.uint8,
+        "activity": np.uint8,
+        "status": np.uint16,
+        "function": np.uint32,
+        "subfunction": np.uint32,
+        "unit": np.uint32,
+        "coarse": np.bool_,
+        "objects": object,  # tuple of (kind, address, count, access, name text id)
+    }
+    conversation: Array
+    from_client: Array
+    role: Array
+    activity: Array
+    status: Array
+    function: Array
+    subfunction: Array
+    unit: Array
+    coarse: Array
+    objects: Array
+
+
+class Points(_Columns):
+    """Point ids: server, protocol (text id), unit, object type, address and name (text id)."""
+
+    DTYPES: Mapping[str, Any] = {
+        "server": np.uint32,
+        "protocol": np.uint32,
+        "unit": np.uint32,
+        "kind": np.uint16,
+        "address": np.uint64,
+        "name_text": np.uint32,
+    }
+    server: Array
+    protocol: Array
+    unit: Array
+    kind: Array
+    address: Array
+    name_text: Array
+
+    def define(self, columns: Mapping[str, Array]) -> None:
+        """Take over new pages: `id` is the first of `length` neighbours."""
+        lengths = columns["length"].astype(np.int64)
+        offsets = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        wide = {name: np.repeat(column, lengths) for name, column in columns.items()}
+        wide["id"] = wide["id"] + offsets.astype(np.uint32)
+        wide["address"] = wide["address"] + offsets.astype(np.uint64)
+        super().define(wide)
+
+
+class Dictionaries:
+    """Everything that ids stand for, grown batch by batch."""
+
+    def __init__(self) -> None:
+        self.endpoints = Endpoints()
+        self.texts = Texts()
+        self.conversations = Conversations()
+        self.symbols = Symbols()
+        self.points = Points()
+
+    def update(self, batch: Batch) -> None:
+        """Take over what `batch` defines."""
+        for name in ("texts", "endpoints", "conversations", "symbols", "points"):
+            getattr(self, name).define(batch.defined[name])
+
+    def endpoint(self, id: int) -> EndpointName:
+        """Spell an endpoint."""
+        return self.endpoints.name(id)
+
+    def conversation(self, id: int) -> ConversationName:
+        """Spell a conversation."""
+        table = self.conversations
+        return ConversationName(
+            self.endpoint(int(table.client[id])),
+            self.endpoint(int(table.server[id])),
+            self.texts.name(int(table.protocol[id])),
+            CARRIERS[table.carrier[id]],
+            int(table.port[id]),
+        )
+
+    def objects(self, id: int) -> tuple[RangeName, ...]:
+        """Spell the object set of a symbol."""
+        symbols = self.symbols
+        protocol = self.texts.name(
+            int(self.conversations.protocol[symbols.conversation[id]]),
+        )
+        return tuple(
+            RangeName(object_name(protocol, kind), address, count, ACCESSES[access],
+                      self.texts.name(name))
+            for kind, address, count, access, name in symbols.objects[id] or ()
+        )
+
+    def symbol(self, id: int) -> SymbolName:
+        """Spell a symbol."""
+        symbols = self.symbols
+        return SymbolName(
+            self.conversation(int(symbols.conversation[id])),
+            bool(symbols.from_client[id]),
+            ROLES[symbols.role[id]],
+            ACTIVITIES[symbols.activity[id]],
+            int(symbols.function[id]),
+            int(symbols.subfunction[id]),
+            int(symbols.unit[id]),
+            self.objects(id),
+            int(symbols.status[id]),
+            bool(symbols.coarse[id]),
+        )
+
+    def point(self, id: int) -> PointName:
+        """Spell a point."""
+        points = self.points
+        protocol = self.texts.name(int(points.protocol[id]))
+        return PointName(
+            self.endpoint(int(points.server[id])),
+            protocol,
+            int(points.unit[id]),
+            object_name(protocol, int(points.kind[id])),
+            int(points.address[id]),
+            self.texts.name(int(points.name_text[id])),
+        )
+
+
+def object_name(protocol: str, kind: int) -> str:
+    """Name an object type of a protocol; an unknown one keeps its number."""
+    return _hotpath.object_name(protocol, kind) or f"object type {kind}"
+
+
+def function_name(protocol: str, function: int, subfunction: int = NO_SUBFUNCTION) -> str:
+    """Name a function by its specification; an unknown one keeps its number."""
+    name = _hotpath.function_name(protocol, function, subfunction)
+    if name:
+        return name
+    extra = "" if subfunction == NO_SUBFUNCTION else f"/{subfunction}"
+    return f"function {function}{extra}"
+
+
+def status_name(protocol: str, status: int) -> str:
+    """Name a status code; an unknown one keeps its number."""
+    return _hotpath.status_name(protocol, status) or f"status {status}"
+
+
+# --- batches and ticks ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one source has yielded since its last batch; may have no rows."""
+
+    session: int
+    until: int  # ns: nothing before this moment follows
+    tables: Tables
+    marks: Mapping[str, Array]  # second, epoch, and per table the row at which a tick ends
+    defined: Mapping[str, Mapping[str, Array]]
+    retired: Mapping[str, Array]
+    census: bool  # the hot path waits to be told what was learned
+    health: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, raw: _hotpath.Batch) -> Self:
+        """Wrap what the hot path hands over."""
+        return cls(
+            raw.session,
+            raw.until,
+            Tables(**{name: table.of(raw.tables[name]) for name, table in TABLES.items()}),
+            raw.marks,
+            raw.defined,
+            raw.retired,
+            raw.census,
+            raw.health,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One second of capture time, or a part of one that is too full; never without rows."""
+
+    session: int
+    epoch: int  # counts up when time runs back
+    second: int  # s
+    tables: Tables
+    first_item: int  # number of the first row of `items`, as `values.item` counts
+    names: Dictionaries
+
+
+class Ticks:
+    """Cuts batches of one source into ticks, in the same places however the batches were cut."""
+
+    def __init__(self, names: Dictionaries) -> None:
+        self._names = names
+        self._session = -1
+        self._open: list[Tables] = []
+        self._items = 0
+
+    def feed(self, batch: Batch) -> Iterator[Tick]:
+        """Yield the ticks that `batch` completes; keep the rest."""
+        if batch.session != self._session:
+            self._session, self._open, self._items = batch.session, [], 0
+        starts = dict.fromkeys(TABLES, 0)
+        for place, second in enumerate(batch.marks["second"]):
+            stops = {name: int(batch.marks[name][place]) for name in TABLES}
+            tables = Tables.join([*self._open, batch.tables.rows(starts, stops)])
+            self._open, starts = [], stops
+            if tables:
+                epoch = int(batch.marks["epoch"][place])
+                yield Tick(
+                    batch.session, epoch, int(second), tables, self._items, self._names
+                )
+                self._items += len(tables.items)
+        rest = batch.tables.rows(starts, {name: len(getattr(batch.tables, name)) for name in TABLES})
+        if rest:
+            self._open.append(rest)
