@@ -2,7 +2,8 @@
 //!
 //! Data moves one way: [`source`] yields frames, [`net`] takes them apart down to transport
 //! payloads, [`protocols`] turns payloads into messages, [`table`] interns what was said into
-//! dense ids, and [`engine`] drives a frame through all of these into [`columns`].
+//! dense ids, [`scribe`] writes the rows of [`columns`], [`talk`] is what one flow says, and
+//! [`engine`] drives a frame through all of these.
 //!
 //! Nothing here judges, and nothing here knows of Python.
 #![forbid(unsafe_code)]
@@ -13,6 +14,9 @@ pub mod columns;
 pub mod engine;
 pub mod net;
 pub mod protocols;
+pub mod scribe;
 pub mod source;
+pub mod speech;
 pub mod table;
+pub mod talk;
 pub mod words;

@@ -23,6 +23,9 @@ pub const MAX_OBJECT_RANGES: usize = 8;
 /// How many neighbouring addresses of a dense object type get their ids together.
 pub const PAGE: u64 = 64;
 
+/// Added to an owner: may use the eighth that is kept back for coarse spellings when all is full.
+pub const RESERVE: u32 = 1 << 31;
+
 /// How many bytes of a text are kept.
 pub const MAX_TEXT_LENGTH: usize = 256;
 
@@ -113,6 +116,14 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         self.entries.len()
     }
 
+    /// Every key that is defined now, with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &K)> {
+        self.entries
+            .iter()
+            .enumerate()
+            .filter_map(|(id, entry)| entry.as_ref().map(|entry| (id as u32, &entry.key)))
+    }
+
     /// Whether nothing was ever defined.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -148,15 +159,16 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         }
     }
 
-    /// Retires provisional entries that were last used before second `before`.
-    pub fn retire(&mut self, before: i64) {
+    /// Retires provisional entries that were last used before second `before`, unless `held`.
+    pub fn retire(&mut self, before: i64, held: impl Fn(u32) -> bool) {
         for index in 1..self.entries.len() {
             let Some(slot) = self.entries.get_mut(index) else { continue };
-            if !slot.as_ref().is_some_and(|entry| !entry.permanent && entry.used < before) {
+            let id = index as u32;
+            let stale = slot.as_ref().is_some_and(|entry| !entry.permanent && entry.used < before);
+            if !stale || held(id) {
                 continue;
             }
             let Some(entry) = slot.take() else { continue };
-            let id = index as u32;
             if let Ok(found) = self.ids.find_entry(entry.hash, |&other| other == id) {
                 found.remove();
             }
@@ -170,32 +182,29 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let entries = &self.entries;
         self.ids
-            .find(hash, |&id| {
-                matches!(entries.get(id as usize), Some(Some(entry)) if entry.key == *key)
-            })
+            .find(
+                hash,
+                |&id| matches!(entries.get(id as usize), Some(Some(entry)) if entry.key == *key),
+            )
             .copied()
     }
 
     #[cold]
     fn define(&mut self, key: K, hash: u64, owner: u32, now: i64) -> Result<u32, Full> {
+        let reserve = if owner & RESERVE == 0 { 0 } else { self.limits.total / 8 };
+        let bound = self.limits.total.saturating_add(reserve);
         let used = (self.entries.len() - 1).saturating_sub(self.free.len());
-        let owned = self.owned.get(&owner).copied().unwrap_or(0);
-        if used >= self.limits.total as usize || owned >= self.limits.per_client {
+        let blamed = self.owned.get(&owner).copied().unwrap_or(0);
+        if used >= bound as usize || blamed >= self.limits.per_client {
             return Err(Full);
         }
         let entry = Some(Entry { key, hash, owner, used: now, permanent: false });
-        let id = match self.free.pop() {
-            Some(id) => {
-                if let Some(slot) = self.entries.get_mut(id as usize) {
-                    *slot = entry;
-                }
-                id
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as u32
-            }
-        };
+        let id = self.free.pop().unwrap_or(self.entries.len() as u32);
+        if let Some(slot) = self.entries.get_mut(id as usize) {
+            *slot = entry;
+        } else {
+            self.entries.push(entry);
+        }
         let entries = &self.entries;
         self.ids.insert_unique(hash, id, |&other| {
             entries.get(other as usize).and_then(Option::as_ref).map_or(0, |entry| entry.hash)
@@ -374,7 +383,7 @@ mod tests {
         assert_eq!(words.intern(&"learned", 1, 10), Ok(2));
         assert_eq!(words.intern(&"young", 1, 50), Ok(3));
         words.keep(&[2, 99]);
-        words.retire(50);
+        words.retire(50, |_| false);
         assert_eq!(words.take_retired(), [1]);
         assert_eq!(words.lookup(&"old"), None);
         assert_eq!(words.lookup(&"learned"), Some(2));

@@ -1,0 +1,463 @@
+//! The application side of one flow: what it speaks, who serves, and how much it says.
+
+use crate::net::{Address, Arrival, Mac, Receiver, Side};
+use crate::protocols::{Party, Probe, Protocol, REGISTRY, Transport};
+use crate::scribe::{Place, Scribe};
+use crate::speech::Speech;
+use crate::table::{Carrier, Conversation, NONE};
+use crate::words::{ConnectionState, NoticeKind};
+
+/// Bytes that are held of a flow while it is not yet known what it speaks.
+const MAX_HEARD: usize = 4_096;
+
+/// Segments that are held of it.
+const MAX_HEARD_SEGMENTS: usize = 16;
+
+/// Changes of state that wait until the conversation has a name.
+const MAX_HELD_STATES: usize = 4;
+
+/// Frames and bytes of one side within the present second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Volume {
+    /// Frames sent.
+    pub frames: u32,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// Largest payload that nothing decoded.
+    pub largest: u32,
+    /// First eight bytes of the first such payload.
+    pub head: u64,
+}
+
+/// One end of a flow.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// Endpoint id.
+    pub endpoint: u32,
+    /// Its address, to tell groups.
+    pub address: Address,
+    /// Its port, 0 where there is none.
+    pub port: u16,
+    /// The binding to a MAC and TTL that this flow saw last.
+    pub seen: Option<(Option<Mac>, u8)>,
+    /// Its volume in the present second.
+    pub volume: Volume,
+}
+
+/// Bytes that are held until it is known what the flow speaks.
+#[derive(Debug)]
+struct Heard {
+    side: Side,
+    bytes: Vec<u8>,
+    carried: u64,
+    now: Arrival,
+}
+
+/// What is to be thought of a protocol for a fresh flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Claim,
+    Wait,
+    Drop,
+}
+
+enum Stage {
+    /// Not yet known what it speaks.
+    Fresh(Vec<Heard>),
+    /// A decoder understands it.
+    Spoken(Box<Speech>),
+    /// Nothing understands it.
+    Opaque,
+}
+
+/// The application side of one flow.
+pub struct Talk {
+    /// Both ends: the first one sent the first frame.
+    pub ends: [End; 2],
+    /// How it is carried.
+    pub carrier: Carrier,
+    /// What it is called where nothing decodes it (`tcp`, `udp`, `icmp`, …).
+    pub plain: Box<str>,
+    /// Conversation id, or [`NONE`] while it is not decided.
+    pub conversation: u32,
+    /// Who serves, as far as known.
+    pub server: Option<Side>,
+    /// Retransmitted segments in the present second.
+    pub retransmissions: u32,
+    /// Holes in the present second.
+    pub gaps: u32,
+    /// Frames in the present second that brought nothing new.
+    pub duplicates: u32,
+    stage: Stage,
+    held: Vec<(ConnectionState, i64, u64)>,
+    started: i64,
+}
+
+impl Talk {
+    /// A flow whose first frame is at `now`.
+    #[must_use]
+    pub fn new(ends: [End; 2], carrier: Carrier, plain: &str, now: Arrival) -> Self {
+        Self {
+            ends,
+            carrier,
+            plain: Box::from(plain),
+            conversation: NONE,
+            server: None,
+            retransmissions: 0,
+            gaps: 0,
+            duplicates: 0,
+            stage: Stage::Fresh(Vec::new()),
+            held: Vec::new(),
+            started: now.time,
+        }
+    }
+
+    /// One of the ends.
+    #[must_use]
+    pub const fn end(&self, side: Side) -> &End {
+        let [first, second] = &self.ends;
+        match side {
+            Side::First => first,
+            Side::Second => second,
+        }
+    }
+
+    /// One of the ends, to change it.
+    pub const fn end_mut(&mut self, side: Side) -> &mut End {
+        let [first, second] = &mut self.ends;
+        match side {
+            Side::First => first,
+            Side::Second => second,
+        }
+    }
+
+    /// The next bytes of `side`: the rest of a stream, or a datagram.
+    pub fn hear(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        carried: u64,
+        scribe: &mut Scribe,
+        now: Arrival,
+    ) {
+        match &mut self.stage {
+            Stage::Spoken(speech) => speech.hear(side, bytes, carried, scribe, now),
+            Stage::Opaque => {
+                self.weigh(side, bytes);
+                self.reconsider(side, bytes, carried, scribe, now);
+            }
+            Stage::Fresh(heard) => {
+                heard.push(Heard { side, bytes: bytes.to_vec(), carried, now });
+                self.weigh(side, bytes);
+                self.consider(scribe, now);
+            }
+        }
+    }
+
+    /// Bytes of `side` are missing before the next ones.
+    pub fn gap(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) {
+        self.gaps = self.gaps.saturating_add(1);
+        match &mut self.stage {
+            Stage::Spoken(speech) => speech.gap(side, scribe, now),
+            Stage::Fresh(heard) => heard.clear(),
+            Stage::Opaque => {}
+        }
+        if self.conversation != NONE {
+            let endpoint = self.end(side).endpoint;
+            scribe.notice(NoticeKind::Gap, self.conversation, endpoint, "", None, now);
+        }
+    }
+
+    /// The connection changed its state.
+    pub fn state(&mut self, state: ConnectionState, scribe: &mut Scribe, now: Arrival) {
+        match state {
+            ConnectionState::Attempted => self.begin_again(scribe, now),
+            ConnectionState::Refused | ConnectionState::Closed | ConnectionState::Reset => {
+                self.end_speech(scribe, now);
+                self.name_by_port(scribe, now);
+            }
+            ConnectionState::Open => {}
+        }
+        if self.conversation != NONE {
+            scribe.connection(self.conversation, state, now.time, now.frame);
+        } else if self.held.len() < MAX_HELD_STATES {
+            self.held.push((state, now.time, now.frame));
+        }
+    }
+
+    /// A second ended in which the flow was active: it must have a name by now.
+    pub fn second_over(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if now.time.saturating_sub(self.started) >= 1_000_000_000 {
+            self.name_by_port(scribe, now);
+        }
+    }
+
+    /// Capture time moved on while the flow may wait for something.
+    pub fn expire(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if let Stage::Spoken(speech) = &mut self.stage {
+            speech.expire(now.time, scribe, now);
+        }
+    }
+
+    /// Names the flow by its registered port, or plainly, if it has no name yet.
+    pub fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if self.conversation == NONE {
+            let name = self.registered().map_or(&*self.plain, |(protocol, _)| protocol.name);
+            let name = Box::<str>::from(name);
+            self.name(&name, None, scribe, now);
+        }
+    }
+
+    /// A connection begins anew on the same addresses and ports.
+    fn begin_again(&mut self, scribe: &mut Scribe, now: Arrival) {
+        self.end_speech(scribe, now);
+        self.stage = Stage::Fresh(Vec::new());
+        self.started = now.time;
+    }
+
+    fn end_speech(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if let Stage::Spoken(speech) = &mut self.stage {
+            speech.flush(Side::First, scribe, now);
+            speech.flush(Side::Second, scribe, now);
+            speech.expire(i64::MAX, scribe, now);
+        }
+    }
+
+    /// Counts a payload that nothing decodes.
+    fn weigh(&mut self, side: Side, bytes: &[u8]) {
+        let volume = &mut self.end_mut(side).volume;
+        volume.largest = volume.largest.max(bytes.len() as u32);
+        if volume.head == 0 {
+            let mut head = [0; 8];
+            for (to, from) in head.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            volume.head = u64::from_be_bytes(head);
+        }
+    }
+
+    /// Looks for the protocol of a fresh flow in what was heard of it so far.
+    fn consider(&mut self, scribe: &mut Scribe, now: Arrival) {
+        let Stage::Fresh(heard) = &self.stage else { return };
+        let Some(transport) = self.transport() else {
+            self.give_up(scribe, now);
+            return;
+        };
+        let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
+        let registered = self.registered().map(|(protocol, _)| protocol);
+        let mut open = false;
+        for protocol in REGISTRY {
+            let probes = heads
+                .each_ref()
+                .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
+            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
+            match verdict(probes, is_registered) {
+                Verdict::Claim => {
+                    self.claim(protocol, shown_server(probes), transport, scribe, now);
+                    return;
+                }
+                Verdict::Wait => open = true,
+                Verdict::Drop => {}
+            }
+        }
+        let full = heard.len() >= MAX_HEARD_SEGMENTS
+            || heard.iter().map(|one| one.bytes.len()).sum::<usize>() > MAX_HEARD;
+        if !open || full {
+            self.give_up(scribe, now);
+        }
+    }
+
+    /// Nothing understands the flow; on a registered port that is worth a notice.
+    fn give_up(&mut self, scribe: &mut Scribe, now: Arrival) {
+        self.stage = Stage::Opaque;
+        let expected = self.registered();
+        let plain = self.plain.clone();
+        self.name(&plain, None, scribe, now);
+        if let Some((protocol, side)) = expected {
+            let speaker = self.end(side.other()).endpoint;
+            let kind = NoticeKind::ForeignProtocol;
+            scribe.notice(kind, self.conversation, speaker, protocol.name, None, now);
+        }
+    }
+
+    /// On a registered port a flow may still turn to the port's protocol.
+    fn reconsider(
+        &mut self,
+        side: Side,
+        bytes: &[u8],
+        carried: u64,
+        scribe: &mut Scribe,
+        now: Arrival,
+    ) {
+        let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered()) else {
+            return;
+        };
+        let probe = (protocol.probe)(transport, bytes);
+        if matches!(probe, Probe::Yes(_)) {
+            let probes =
+                if side == Side::First { [Some(probe), None] } else { [None, Some(probe)] };
+            let shown = shown_server(probes);
+            self.stage = Stage::Fresh(vec![Heard { side, bytes: bytes.to_vec(), carried, now }]);
+            self.claim(protocol, shown, transport, scribe, now);
+        }
+    }
+
+    /// The flow speaks `protocol`: everything heard so far is decoded.
+    fn claim(
+        &mut self,
+        protocol: &'static Protocol,
+        shown: Option<Side>,
+        transport: Transport,
+        scribe: &mut Scribe,
+        now: Arrival,
+    ) {
+        let text = self.name(protocol.name, shown, scribe, now);
+        let server = self.server.unwrap_or(Side::Second);
+        let place = Place {
+            conversation: self.conversation,
+            client: self.end(server.other()).endpoint,
+            server: self.end(server).endpoint,
+            protocol: text,
+            spoken: protocol,
+        };
+        let mut speech = Box::new(Speech::new(place, server, transport));
+        for end in &mut self.ends {
+            (end.volume.largest, end.volume.head) = (0, 0);
+        }
+        if let Stage::Fresh(heard) = &mut self.stage {
+            for one in heard.drain(..) {
+                speech.hear(one.side, &one.bytes, one.carried, scribe, one.now);
+            }
+        }
+        self.stage = Stage::Spoken(speech);
+    }
+
+    /// Gives the flow its conversation and writes what waited for it; returns the name's text id.
+    fn name(&mut self, name: &str, shown: Option<Side>, scribe: &mut Scribe, now: Arrival) -> u32 {
+        let protocol = scribe.text(name, NONE, now);
+        let server = self.serving(shown, protocol, scribe);
+        self.server = Some(server);
+        self.conversation = scribe.conversation(&self.key(server, protocol), now);
+        for (state, time, frame) in self.held.drain(..) {
+            scribe.connection(self.conversation, state, time, frame);
+        }
+        protocol
+    }
+
+    /// The side that serves: who accepted, what the protocol shows, a group, what was had
+    /// before, the registered port, the lower port.
+    fn serving(&self, shown: Option<Side>, protocol: u32, scribe: &Scribe) -> Side {
+        if let Some(side) = self.server.or(shown) {
+            return side;
+        }
+        let sides = [Side::Second, Side::First];
+        let group = sides.into_iter().find(|side| is_group(&self.end(*side).address));
+        let before = || sides.into_iter().find(|side| scribe.knows(&self.key(*side, protocol)));
+        let port = || self.registered().map(|(_, side)| side);
+        let lower = || {
+            let lower = self.end(Side::First).port < self.end(Side::Second).port;
+            if lower { Side::First } else { Side::Second }
+        };
+        group.or_else(before).or_else(port).unwrap_or_else(lower)
+    }
+
+    fn key(&self, server: Side, protocol: u32) -> Conversation {
+        Conversation {
+            client: self.end(server.other()).endpoint,
+            server: self.end(server).endpoint,
+            protocol,
+            carrier: self.carrier,
+            port: self.end(server).port,
+        }
+    }
+
+    /// The protocol that is registered for the server's port, and that side.
+    fn registered(&self) -> Option<(&'static Protocol, Side)> {
+        let sides = self.server.map_or([Side::Second, Side::First], |server| [server, server]);
+        sides.into_iter().find_map(|side| {
+            let port = self.end(side).port;
+            let owns = |protocol: &&&'static Protocol| match self.carrier {
+                Carrier::Tcp => protocol.tcp_ports.contains(&port),
+                Carrier::Udp => protocol.udp_ports.contains(&port),
+                Carrier::Network | Carrier::Link => false,
+            };
+            REGISTRY.iter().find(owns).map(|protocol| (*protocol, side))
+        })
+    }
+
+    const fn transport(&self) -> Option<Transport> {
+        match self.carrier {
+            Carrier::Tcp => Some(Transport::Tcp),
+            Carrier::Udp => Some(Transport::Udp),
+            Carrier::Network | Carrier::Link => None,
+        }
+    }
+}
+
+/// Whether a flow speaks a protocol, by what the probe says of each side that was heard. One valid
+/// PDU claims a registered port; elsewhere both sides must have spoken the protocol.
+fn verdict(probes: [Option<Probe>; 2], is_registered: bool) -> Verdict {
+    let yes = probes.iter().filter(|one| matches!(one, Some(Probe::Yes(_)))).count();
+    if yes == 2 || (yes == 1 && is_registered) {
+        Verdict::Claim
+    } else if probes.contains(&Some(Probe::No)) {
+        Verdict::Drop
+    } else {
+        Verdict::Wait
+    }
+}
+
+/// The side that serves, where a probe can tell.
+fn shown_server(probes: [Option<Probe>; 2]) -> Option<Side> {
+    let [first, second] = probes;
+    let told = |probe: Option<Probe>, side: Side| match probe {
+        Some(Probe::Yes(Some(Party::Server))) => Some(side),
+        Some(Probe::Yes(Some(Party::Client))) => Some(side.other()),
+        _ => None,
+    };
+    told(first, Side::First).or_else(|| told(second, Side::Second))
+}
+
+fn head_of(heard: &[Heard], side: Side) -> Vec<u8> {
+    heard.iter().filter(|one| one.side == side).flat_map(|one| one.bytes.iter().copied()).collect()
+}
+
+/// Whether an address is of a group (multicast or broadcast).
+#[must_use]
+pub fn is_group(address: &Address) -> bool {
+    match address {
+        Address::V4(octets) => {
+            let ip = std::net::Ipv4Addr::from(*octets);
+            ip.is_multicast() || ip.is_broadcast() || octets.ends_with(&[255])
+        }
+        Address::V6(octets) => std::net::Ipv6Addr::from(*octets).is_multicast(),
+        Address::Mac([first, ..]) => first & 1 == 1,
+    }
+}
+
+/// Hears what the TCP layer yields and passes it on to the talk of the same flow.
+pub struct Listener<'a> {
+    /// The flow.
+    pub talk: &'a mut Talk,
+    /// Where rows go.
+    pub scribe: &'a mut Scribe,
+}
+
+impl Receiver for Listener<'_> {
+    fn data(&mut self, side: Side, bytes: &[u8], carried: u64, now: Arrival) {
+        self.talk.hear(side, bytes, carried, self.scribe, now);
+    }
+
+    fn gap(&mut self, side: Side, _lost: u64, now: Arrival) {
+        self.talk.gap(side, self.scribe, now);
+    }
+
+    fn state(&mut self, state: ConnectionState, now: Arrival) {
+        self.talk.state(state, self.scribe, now);
+    }
+
+    fn notice(&mut self, kind: NoticeKind, side: Side, detail: &'static str, now: Arrival) {
+        let endpoint = self.talk.end(side).endpoint;
+        self.scribe.notice(kind, self.talk.conversation, endpoint, detail, None, now);
+    }
+}
