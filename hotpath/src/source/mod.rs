@@ -3,6 +3,10 @@
 use std::fmt;
 
 pub mod file;
+mod gzip;
+mod pcap;
+mod pcapng;
+mod stream;
 
 /// What the bytes of a frame begin with: the pcap link types that are understood.
 /// Numbers: <https://www.tcpdump.org/linktypes.html>.
@@ -20,6 +24,22 @@ pub enum LinkType {
     LinuxSll2,
     /// Any other link type, by number: counted, not decoded.
     Other(u16),
+}
+
+impl LinkType {
+    /// The link type of a number in a capture file.
+    #[must_use]
+    pub const fn from_number(number: u16) -> Self {
+        match number {
+            0 | 108 => Self::Null,
+            1 => Self::Ethernet,
+            // 12 and 14 are what operating systems call 101 in memory; old files have them too.
+            12 | 14 | 101 | 228 | 229 => Self::RawIp,
+            113 => Self::LinuxSll,
+            276 => Self::LinuxSll2,
+            other => Self::Other(other),
+        }
+    }
 }
 
 /// One captured link-layer frame.
