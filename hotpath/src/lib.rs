@@ -12,6 +12,7 @@ pub mod bounded;
 pub mod bytes;
 pub mod columns;
 pub mod engine;
+pub mod flows;
 pub mod net;
 pub mod protocols;
 pub mod scribe;

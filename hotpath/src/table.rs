@@ -34,7 +34,7 @@ pub const MAX_TEXT_LENGTH: usize = 256;
 pub struct Limits {
     /// Entries in all.
     pub total: u32,
-    /// Provisional entries for which one client is to blame.
+    /// Provisional entries for which one client is to blame; nobody ([`NONE`]) may use all.
     pub per_client: u32,
 }
 
@@ -195,7 +195,7 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         let bound = self.limits.total.saturating_add(reserve);
         let used = (self.entries.len() - 1).saturating_sub(self.free.len());
         let blamed = self.owned.get(&owner).copied().unwrap_or(0);
-        if used >= bound as usize || blamed >= self.limits.per_client {
+        if used >= bound as usize || (owner != NONE && blamed >= self.limits.per_client) {
             return Err(Full);
         }
         let entry = Some(Entry { key, hash, owner, used: now, permanent: false });

@@ -82,12 +82,6 @@ pub struct Talk {
     pub conversation: u32,
     /// Who serves, as far as known.
     pub server: Option<Side>,
-    /// Retransmitted segments in the present second.
-    pub retransmissions: u32,
-    /// Holes in the present second.
-    pub gaps: u32,
-    /// Frames in the present second that brought nothing new.
-    pub duplicates: u32,
     stage: Stage,
     held: Vec<(ConnectionState, i64, u64)>,
     started: i64,
@@ -103,9 +97,6 @@ impl Talk {
             plain: Box::from(plain),
             conversation: NONE,
             server: None,
-            retransmissions: 0,
-            gaps: 0,
-            duplicates: 0,
             stage: Stage::Fresh(Vec::new()),
             held: Vec::new(),
             started: now.time,
@@ -156,7 +147,6 @@ impl Talk {
 
     /// Bytes of `side` are missing before the next ones.
     pub fn gap(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) {
-        self.gaps = self.gaps.saturating_add(1);
         match &mut self.stage {
             Stage::Spoken(speech) => speech.gap(side, scribe, now),
             Stage::Fresh(heard) => heard.clear(),
@@ -183,6 +173,12 @@ impl Talk {
         } else if self.held.len() < MAX_HELD_STATES {
             self.held.push((state, now.time, now.frame));
         }
+    }
+
+    /// The flow is forgotten: nothing more is heard of it.
+    pub fn end_of_flow(&mut self, scribe: &mut Scribe, now: Arrival) {
+        self.end_speech(scribe, now);
+        self.name_by_port(scribe, now);
     }
 
     /// A second ended in which the flow was active: it must have a name by now.

@@ -1,0 +1,279 @@
+//! The table of flows, and what each second's traffic comes to.
+
+use hashbrown::HashMap;
+
+use crate::bounded::LruTable;
+use crate::columns::TrafficRow;
+use crate::net::tcp::{Budget, Connection, Counters};
+use crate::net::{Address, Arrival, Side, Vlan};
+use crate::scribe::Scribe;
+use crate::table::NONE;
+use crate::talk::{Listener, Talk};
+
+/// Both ends of a flow, the smaller one first, so that both directions have one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    vlan: Vlan,
+    low: (Address, u16),
+    high: (Address, u16),
+    carrier: u32,
+}
+
+impl FlowKey {
+    /// The key of a flow; `carrier` tells apart what may use the same addresses and ports.
+    #[must_use]
+    pub fn new(vlan: Vlan, source: (Address, u16), target: (Address, u16), carrier: u32) -> Self {
+        let (low, high) = if source <= target { (source, target) } else { (target, source) };
+        Self { vlan, low, high, carrier }
+    }
+}
+
+/// One flow.
+pub struct Flow {
+    /// Its application side.
+    pub talk: Talk,
+    /// Its transport side, if it is TCP.
+    pub connection: Option<Connection>,
+    /// Time of its last frame in nanoseconds.
+    pub last: i64,
+    is_touched: bool,
+    is_recent: bool,
+}
+
+impl Flow {
+    /// A flow whose first frame is at `now`.
+    #[must_use]
+    pub const fn new(talk: Talk, connection: Option<Connection>, now: Arrival) -> Self {
+        Self { talk, connection, last: now.time, is_touched: false, is_recent: false }
+    }
+
+    /// Ends the flow: what waits is decoded or given up.
+    fn end(&mut self, budget: &mut Budget, scribe: &mut Scribe, now: Arrival) {
+        if let Some(connection) = &mut self.connection {
+            connection.forget(now, budget, &mut Listener { talk: &mut self.talk, scribe });
+        }
+        self.talk.end_of_flow(scribe, now);
+    }
+
+    fn take_traffic(&mut self, second: i64) -> Option<TrafficRow> {
+        let server = self.talk.server.unwrap_or(Side::Second);
+        let take = |talk: &mut Talk, side| std::mem::take(&mut talk.end_mut(side).volume);
+        let (from_client, from_server) =
+            (take(&mut self.talk, server.other()), take(&mut self.talk, server));
+        if from_client.frames == 0 && from_server.frames == 0 {
+            return None;
+        }
+        let counters = self.connection.as_mut().map_or_else(Counters::default, |connection| {
+            let mut sum = connection.take_counters(Side::First);
+            let other = connection.take_counters(Side::Second);
+            sum.retransmissions += other.retransmissions;
+            sum.gaps += other.gaps;
+            sum.duplicates += other.duplicates;
+            sum
+        });
+        Some(TrafficRow {
+            conversation: self.talk.conversation,
+            second,
+            client_frames: from_client.frames,
+            client_bytes: from_client.bytes,
+            server_frames: from_server.frames,
+            server_bytes: from_server.bytes,
+            retransmissions: counters.retransmissions,
+            gaps: counters.gaps,
+            duplicates: counters.duplicates,
+            client_largest: from_client.largest,
+            server_largest: from_server.largest,
+            client_head: from_client.head,
+            server_head: from_server.head,
+        })
+    }
+}
+
+/// Bounds of the flow table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FlowLimits {
+    /// Flows at a time; beyond it the one that was silent longest is ended.
+    pub flows: usize,
+    /// Nanoseconds of silence after which a flow is ended.
+    pub idle: i64,
+    /// Out-of-order bytes that all connections may hold together.
+    pub held_bytes: usize,
+}
+
+impl Default for FlowLimits {
+    fn default() -> Self {
+        Self { flows: 65_536, idle: 3_600_000_000_000, held_bytes: 64 << 20 }
+    }
+}
+
+/// How long after its last frame a flow may still wait for something, in nanoseconds.
+const WAITING: i64 = 8_000_000_000;
+
+/// All flows.
+pub struct Flows {
+    table: LruTable<FlowKey, Flow>,
+    budget: Budget,
+    idle: i64,
+    touched: Vec<u32>,
+    recent: Vec<u32>,
+    rows: Vec<TrafficRow>,
+    row_of: HashMap<u32, usize, ahash::RandomState>,
+    evicted: u64,
+}
+
+impl Flows {
+    /// An empty table.
+    #[must_use]
+    pub fn new(limits: &FlowLimits) -> Self {
+        Self {
+            table: LruTable::new(limits.flows),
+            budget: Budget::new(limits.held_bytes),
+            idle: limits.idle,
+            touched: Vec::new(),
+            recent: Vec::new(),
+            rows: Vec::new(),
+            row_of: HashMap::with_hasher(ahash::RandomState::new()),
+            evicted: 0,
+        }
+    }
+
+    /// How many flows were ended to make room.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many flows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The flow of a frame, made if it is new, and the budget for its segments.
+    #[inline]
+    pub fn touch(
+        &mut self,
+        key: FlowKey,
+        scribe: &mut Scribe,
+        now: Arrival,
+        make: impl FnOnce(&mut Scribe) -> Flow,
+    ) -> (&mut Flow, &mut Budget) {
+        let entry = self.table.touch_or_insert_with(key, || make(scribe));
+        let slot = entry.slot;
+        let flow = entry.value;
+        flow.last = now.time;
+        if !flow.is_touched {
+            flow.is_touched = true;
+            self.touched.push(slot);
+            if !flow.is_recent {
+                flow.is_recent = true;
+                self.recent.push(slot);
+            }
+        }
+        if let Some((_, mut old)) = entry.evicted {
+            self.evicted += 1;
+            old.end(&mut self.budget, scribe, now);
+            if let Some(row) = old.take_traffic(scribe.second) {
+                add_row(&mut self.rows, &mut self.row_of, row);
+            }
+        }
+        (flow, &mut self.budget)
+    }
+
+    /// A second ended: its traffic is written, conversation by conversation.
+    pub fn second_over(&mut self, scribe: &mut Scribe, now: Arrival) {
+        let mut unnamed = Vec::new();
+        for slot in std::mem::take(&mut self.touched) {
+            let Some((_, flow)) = self.table.slot(slot) else { continue };
+            flow.talk.second_over(scribe, now);
+            if flow.talk.conversation == NONE {
+                unnamed.push(slot);
+                continue;
+            }
+            flow.is_touched = false;
+            if let Some(row) = flow.take_traffic(scribe.second) {
+                add_row(&mut self.rows, &mut self.row_of, row);
+            }
+        }
+        self.touched = unnamed;
+        for row in self.rows.drain(..) {
+            scribe.batch.tables.traffic.push(row);
+        }
+        self.row_of.clear();
+    }
+
+    /// Capture time moved on: what waited too long is given up, silent flows are ended.
+    pub fn expire(&mut self, scribe: &mut Scribe, now: Arrival) {
+        for slot in std::mem::take(&mut self.recent) {
+            let Some((_, flow)) = self.table.slot(slot) else { continue };
+            if let Some(connection) = &mut flow.connection {
+                let listener = &mut Listener { talk: &mut flow.talk, scribe };
+                connection.expire(now, &mut self.budget, listener);
+            }
+            flow.talk.expire(scribe, now);
+            flow.is_recent = now.time.saturating_sub(flow.last) < WAITING;
+            if flow.is_recent {
+                self.recent.push(slot);
+            }
+        }
+        while let Some((_, flow)) = self.table.oldest() {
+            if now.time.saturating_sub(flow.last) < self.idle {
+                break;
+            }
+            self.end_oldest(scribe, now);
+        }
+    }
+
+    /// Ends all flows, the longest silent first.
+    pub fn end_all(&mut self, scribe: &mut Scribe, now: Arrival) {
+        while !self.table.is_empty() {
+            self.end_oldest(scribe, now);
+        }
+    }
+
+    /// Conversation and endpoint ids of all flows.
+    #[must_use]
+    pub fn in_use(&self) -> (Vec<u32>, Vec<u32>) {
+        let conversations = self.table.iter().map(|(_, flow)| flow.talk.conversation).collect();
+        let ends = |(_, flow): (_, &Flow)| flow.talk.ends.map(|end| end.endpoint);
+        (conversations, self.table.iter().flat_map(ends).collect())
+    }
+
+    fn end_oldest(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if let Some((_, mut flow)) = self.table.pop_oldest() {
+            flow.end(&mut self.budget, scribe, now);
+            if let Some(row) = flow.take_traffic(scribe.second) {
+                add_row(&mut self.rows, &mut self.row_of, row);
+            }
+        }
+    }
+}
+
+fn add_row(
+    rows: &mut Vec<TrafficRow>,
+    row_of: &mut HashMap<u32, usize, ahash::RandomState>,
+    row: TrafficRow,
+) {
+    let place = *row_of.entry(row.conversation).or_insert(rows.len());
+    let Some(sum) = rows.get_mut(place) else {
+        rows.push(row);
+        return;
+    };
+    sum.client_frames += row.client_frames;
+    sum.client_bytes += row.client_bytes;
+    sum.server_frames += row.server_frames;
+    sum.server_bytes += row.server_bytes;
+    sum.retransmissions += row.retransmissions;
+    sum.gaps += row.gaps;
+    sum.duplicates += row.duplicates;
+    sum.client_largest = sum.client_largest.max(row.client_largest);
+    sum.server_largest = sum.server_largest.max(row.server_largest);
+    sum.client_head = if sum.client_head == 0 { row.client_head } else { sum.client_head };
+    sum.server_head = if sum.server_head == 0 { row.server_head } else { sum.server_head };
+}

@@ -1,1 +1,0 @@
-//! TCP: headers, connections, reassembly.

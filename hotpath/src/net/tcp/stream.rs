@@ -1,0 +1,244 @@
+//! One direction of a connection: what was delivered, what is held, what is missing.
+
+use super::pending::Pending;
+use super::recent::Recent;
+use super::{Budget, Flags, Segment, distance};
+use crate::net::{Arrival, Receiver, Side};
+
+/// Farther from the expected number than this, a segment belongs to a stream that was lost from
+/// sight, or is forged.
+pub const MAX_AHEAD: u32 = 4 * 1024 * 1024;
+/// How long a hole is waited for, in capture time.
+pub const HOLE_NANOSECONDS: i64 = 3_000_000_000;
+
+/// What a stream knows; bits of [`Stream::marks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// `next` is valid.
+    pub(super) const KNOWN: u8 = 1;
+    /// `next` was taken from a segment without data, which may have been a keep-alive.
+    pub(super) const TENTATIVE: u8 = 2;
+    /// `acked` is valid.
+    pub(super) const ACKED: u8 = 4;
+    /// `initial` is valid.
+    pub(super) const SYN: u8 = 8;
+    /// `fin` is valid.
+    pub(super) const FIN: u8 = 16;
+    /// The FIN was reached: the stream is whole.
+    pub(super) const FINISHED: u8 = 32;
+    /// There is a hole before what is held, acknowledged, or finished.
+    pub(super) const WAITING: u8 = 64;
+
+    #[inline]
+    pub(super) const fn has(self, marks: u8) -> bool {
+        self.0 & marks != 0
+    }
+
+    pub(super) const fn set(&mut self, marks: u8) {
+        self.0 |= marks;
+    }
+
+    pub(super) const fn clear(&mut self, marks: u8) {
+        self.0 &= !marks;
+    }
+}
+
+/// What was counted in one direction since the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Segments.
+    pub frames: u32,
+    /// Segments that repeat bytes, in whole or in part.
+    pub retransmissions: u32,
+    /// Holes that were given up.
+    pub gaps: u32,
+    /// Keep-alives (RFC 9293 section 3.8.4).
+    pub keep_alives: u32,
+    /// Copies that a mirror port made; see [`super::Connection::count_duplicate`].
+    pub duplicates: u32,
+    /// Payload bytes as captured, repeated ones included.
+    pub bytes: u64,
+}
+
+/// Where a segment stands to what is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Within reach of the expected number, or the first that is seen.
+    Near,
+    /// Out of reach, but where the other side expects it: the stream goes on there.
+    Elsewhere,
+    /// Out of reach.
+    Nowhere,
+}
+
+/// What handling a segment needs beside the stream.
+pub(super) struct Context<'a, R> {
+    pub(super) side: Side,
+    pub(super) now: Arrival,
+    pub(super) budget: &'a mut Budget,
+    pub(super) receiver: &'a mut R,
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    pub(super) next: u32,
+    /// The last number that the other side said it expects.
+    pub(super) acked: u32,
+    pub(super) initial: u32,
+    pub(super) fin: u32,
+    /// Numbers that were given up without an acknowledgment, from and to; equal for none.
+    pub(super) skipped: (u32, u32),
+    pub(super) waiting_since: i64,
+    pub(super) marks: Marks,
+    pub(super) pending: Option<Box<Pending>>,
+    pub(super) recent: Option<Box<Recent>>,
+    pub(super) counters: Counters,
+}
+
+impl Stream {
+    /// Whether a segment of plain data with this number needs nothing but delivery.
+    #[inline]
+    pub(super) const fn is_smooth(&self, sequence: u32) -> bool {
+        const LOOKED_AT: u8 =
+            Marks::KNOWN | Marks::TENTATIVE | Marks::FIN | Marks::FINISHED | Marks::WAITING;
+        self.marks.0 & LOOKED_AT == Marks::KNOWN && self.next == sequence
+    }
+
+    /// Delivers bytes that are next, and that came with the frame `now`.
+    #[inline]
+    pub(super) fn deliver<R: Receiver>(
+        &mut self,
+        bytes: &[u8],
+        side: Side,
+        now: Arrival,
+        receiver: &mut R,
+    ) {
+        receiver.data(side, bytes, now.frame, now);
+        self.delivered(bytes);
+    }
+
+    #[inline]
+    pub(super) fn delivered(&mut self, bytes: &[u8]) {
+        self.recent.get_or_insert_default().push(self.next, bytes);
+        self.next = self.next.wrapping_add(bytes.len() as u32);
+    }
+
+    /// Whether the other side acknowledges bytes that were not delivered.
+    #[inline]
+    pub(super) const fn lacks(&self, acknowledgment: u32) -> bool {
+        self.marks.has(Marks::KNOWN) && distance(self.next, acknowledgment) > 0
+    }
+
+    /// Notes what the other side expects next.
+    #[inline]
+    pub(super) const fn note_acknowledgment(&mut self, acknowledgment: u32) {
+        self.acked = acknowledgment;
+        self.marks.set(Marks::ACKED);
+    }
+
+    pub(super) const fn is_known(&self) -> bool {
+        self.marks.has(Marks::KNOWN)
+    }
+
+    pub(super) const fn has_synchronised(&self) -> bool {
+        self.marks.has(Marks::SYN)
+    }
+
+    pub(super) const fn has_fin(&self) -> bool {
+        self.marks.has(Marks::FIN | Marks::FINISHED)
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        self.marks.has(Marks::FINISHED)
+    }
+
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.marks.has(Marks::WAITING)
+    }
+
+    pub(super) fn holds_segments(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Whether the SYN with this number is the one that began the stream.
+    pub(super) const fn began_at(&self, initial: u32) -> bool {
+        self.marks.has(Marks::SYN) && self.initial == initial
+    }
+
+    /// How far the expected number is past `sequence`, if known.
+    pub(super) fn past(&self, sequence: u32) -> Option<i32> {
+        self.is_known().then(|| distance(sequence, self.next))
+    }
+
+    /// How far `sequence` is from what is expected next, by this side or by its peer.
+    pub(super) fn offset_of(&self, sequence: u32) -> Option<i32> {
+        let expected = if self.marks.has(Marks::KNOWN) {
+            self.next
+        } else if self.marks.has(Marks::ACKED) {
+            self.acked
+        } else {
+            return None;
+        };
+        Some(distance(expected, sequence))
+    }
+
+    /// Whether an acknowledgment answers the SYN (and what came with it).
+    pub(super) const fn synchronised_up_to(&self, acknowledgment: u32) -> bool {
+        self.marks.has(Marks::SYN)
+            && distance(self.initial, acknowledgment) > 0
+            && distance(acknowledgment, self.next) >= 0
+    }
+
+    /// Begins the stream with a SYN. A SYN that comes late leaves what is known as it is.
+    pub(super) const fn begin(&mut self, initial: u32) {
+        self.initial = initial;
+        self.marks.set(Marks::SYN);
+        self.expect(initial.wrapping_add(1));
+    }
+
+    /// Takes the next number from what the other side says, if nothing better is known.
+    pub(super) const fn expect(&mut self, next: u32) {
+        if !self.marks.has(Marks::KNOWN) {
+            self.next = next;
+            self.marks.set(Marks::KNOWN);
+        }
+    }
+
+    pub(super) fn place(&self, sequence: u32) -> Place {
+        let near = |number| distance(number, sequence).unsigned_abs() <= MAX_AHEAD;
+        if !self.is_known() || near(self.next) {
+            Place::Near
+        } else if !self.marks.has(Marks::ACKED) || near(self.acked) {
+            Place::Elsewhere
+        } else {
+            Place::Nowhere
+        }
+    }
+
+    /// Whether a segment would bring bytes (or a FIN) that were not seen.
+    pub(super) fn would_advance(&self, segment: &Segment<'_>) -> bool {
+        let span = (segment.payload.len() as u32).saturating_add(segment.missing);
+        let fin = u32::from(segment.flags.has(Flags::FIN));
+        let end = segment.sequence.wrapping_add(span).wrapping_add(fin);
+        if !self.is_known() || self.place(segment.sequence) == Place::Elsewhere {
+            return span + fin > 0;
+        }
+        !self.is_finished() && distance(self.next, end) > 0 && span + fin > 0
+    }
+
+    /// Whether the other side's acknowledgment is one that could be true.
+    pub(super) const fn could_have_sent(&self, acknowledgment: u32) -> bool {
+        self.marks.has(Marks::KNOWN)
+            && distance(self.next, acknowledgment).unsigned_abs() <= MAX_AHEAD
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_sound(&self) -> bool {
+        self.pending
+            .as_ref()
+            .is_none_or(|pending| !pending.is_empty() && pending.is_sound(self.next))
+    }
+}
