@@ -1,0 +1,100 @@
+# otids: what one can make of it. `make help` lists the targets.
+#
+# Everything that is made goes to .venv, .stamps, dist and hotpath/target; `make clean` removes it.
+# pip, cargo and apt read their proxies, mirrors and certificates from their own configuration.
+
+DEMO = otids replay --learn replay/plant/normal.pcap.gz replay/plant/attacks.pcap.gz
+PYTEST_ARGS =
+PYTHON = python3
+
+# rustup's cargo goes before the system's, as rustup itself has it; packages install with sbin in reach.
+export PATH := $(HOME)/.cargo/bin:$(or $(PATH),/usr/local/bin:/usr/bin:/bin):/usr/local/sbin:/usr/sbin:/sbin
+export PYTHON
+# The crate for Python is loaded by an interpreter: it links none.
+export PYO3_BUILD_EXTENSION_MODULE = 1
+unexport PYTHONPATH PYTHONHOME MYPYPATH
+
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+VENV = .venv
+STAMPS = .stamps
+RUN = $(VENV)/bin
+PIP = $(RUN)/python -m pip --quiet --disable-pip-version-check
+CARGO = cd hotpath && cargo
+
+# All that a wheel is made from.
+WHEEL_INPUTS = pyproject.toml LICENSE tools/build_backend.py otids rules models \
+	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/python
+
+.DEFAULT_GOAL = help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check build lock clean force system-build system-test system-check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(STAMPS)/installed ## install otids here, and replay a plant's capture with attacks
+	PATH="$(CURDIR)/$(RUN):$$PATH" $(DEMO)
+
+test: system-test $(STAMPS)/installed $(STAMPS)/tools ## run the tests of both languages, Python's against the built wheel
+	$(CARGO) test --locked --workspace
+	$(RUN)/python -P -m pytest $(PYTEST_ARGS)
+
+check: system-check $(STAMPS)/tools ## lint, format, types, import contracts
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+build: $(STAMPS)/wheel ## build the wheel into dist/
+
+lock: $(STAMPS)/tools ## write the exact versions of Python packages into requirements/
+	$(RUN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group build -o requirements/build.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+
+LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# A stamp is as old as the last change of what it stands for, so that nothing is made twice.
+
+system-build:
+	@tools/system.sh build
+
+system-test: system-build
+	@tools/system.sh test
+
+system-check: system-build
+	@tools/system.sh check
+
+$(STAMPS)/venv: requirements/build.txt requirements/runtime.txt | system-build
+	@mkdir -p $(STAMPS)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@touch $@
+
+$(STAMPS)/tools: requirements/dev.txt $(STAMPS)/venv
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The digest of the wheel's inputs: rewritten only when one of them was changed, added or removed.
+$(STAMPS)/inputs: force
+	@mkdir -p $(STAMPS)
+	@find $(wildcard $(WHEEL_INPUTS)) -path otids/_data -prune -o -name __pycache__ -prune -o -type f -print0 \
+		| LC_ALL=C sort -z | xargs -0 sha256sum > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(STAMPS)/wheel: $(STAMPS)/inputs $(STAMPS)/venv | system-build
+	rm -f dist/otids-*.whl
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@touch $@
+
+$(STAMPS)/installed: $(STAMPS)/wheel
+	$(PIP) install --no-deps --force-reinstall dist/otids-*.whl
+	@touch $@

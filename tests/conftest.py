@@ -1,0 +1,22 @@
+"""What all tests share: where the repository is, and that otids itself is the installed one."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Return the root of the checkout that the tests belong to."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of test-only data beside the repository; skips where there is none."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"no test data: {folder} does not exist")
+    return folder
