@@ -92,7 +92,7 @@ $(STAMPS)/inputs: force
 
 $(STAMPS)/wheel: $(STAMPS)/inputs $(STAMPS)/venv | system-build
 	rm -f dist/otids-*.whl
-	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	PATH="$(CURDIR)/$(RUN):$$PATH" $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@touch $@
 
 $(STAMPS)/installed: $(STAMPS)/wheel
