@@ -30,7 +30,8 @@ WHEEL_INPUTS = pyproject.toml LICENSE tools/build_backend.py otids rules models 
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check build lock clean force system-build system-test system-check
+.PHONY: help demo test check check-format check-types check-imports check-rust build lock clean \
+	force system-build system-test system-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -42,11 +43,19 @@ test: system-test $(STAMPS)/installed $(STAMPS)/tools ## run the tests of both l
 	$(CARGO) test --locked --workspace
 	$(RUN)/python -P -m pytest $(PYTEST_ARGS)
 
-check: system-check $(STAMPS)/tools ## lint, format, types, import contracts
+check: check-format check-types check-imports check-rust ## lint, format, types, import contracts
+
+check-format: $(STAMPS)/tools
 	$(RUN)/ruff check
 	$(RUN)/ruff format --check
+
+check-types: $(STAMPS)/tools
 	$(RUN)/mypy
-	$(RUN)/lint-imports
+
+check-imports: $(STAMPS)/tools
+	$(RUN)/lint-imports --no-cache
+
+check-rust: system-check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
