@@ -111,9 +111,10 @@ impl Pcap {
             return Err(stream.shortfall(CUT_SHORT));
         }
         let start = stream.consume(length).saturating_add(header);
+        // Some writers subtract from the fraction and leave it negative.
+        let fraction = i64::from(i32::from_ne_bytes(fraction.to_ne_bytes()));
         // Cannot overflow: 32 bits of seconds make less than 2^62 nanoseconds, and so on.
-        let time =
-            i64::from(seconds) * NANOS_PER_SECOND + i64::from(fraction) * self.nanos_per_fraction;
+        let time = i64::from(seconds) * NANOS_PER_SECOND + fraction * self.nanos_per_fraction;
         Ok(Some(Record { time, link: self.link, interface: 0, start, captured, original_length }))
     }
 }
