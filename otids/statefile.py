@@ -1,0 +1,333 @@
+"""Saved state on disk: plain data in msgpack, with a digest, in two generations.
+
+A file is `MAGIC`, the digest of all that follows it (BLAKE2b, 32 bytes), the length of a header
+(4 bytes, big-endian), the header (a msgpack map: `format`, `otids`, `kind`, `version`) and the
+payload (msgpack). A new generation is written beside the old one and renamed over it; the old one
+stays as `NAME.previous`. Reading is bounded, builds plain data only and executes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+import msgpack  # type: ignore[import-untyped]
+import numpy as np
+
+from otids.detectors.base import StateError
+from otids.traffic import Array
+
+MAGIC = b"otids\x00st"
+FORMAT = 1
+MAX_BYTES = 64 << 20
+"""How large a state file may be; also bounds every text and array within."""
+MAX_CONTAINERS = 4_000_000
+"""How many lists and maps a payload may hold: an empty one takes a byte there, and 64 here."""
+MAX_DEPTH = 32
+MAX_HEADER = 1024
+MAX_DIMENSIONS = 4
+DTYPES = ("|b1", "|u1", "<u2", "<u4", "<u8", "|i1", "<i2", "<i4", "<i8", "<f4", "<f8")
+"""Types of arrays that may be saved, as numpy spells them."""
+
+_DIGEST = 32
+_PREAMBLE = len(MAGIC) + _DIGEST + 4
+_CONTAINERS = frozenset((list, tuple, dict))
+_KEYS = frozenset((str, bytes))
+_TOO_MANY = f"more than {MAX_CONTAINERS} lists and maps"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A payload, the file that it came from, and why that is not the newest one (or empty)."""
+
+    payload: Any
+    path: Path
+    note: str
+
+
+def write(path: Path, kind: str, version: int, payload: object) -> None:
+    """Replace the state at `path` in one step; the intact one before it stays as `.previous`.
+
+    Raises TypeError or ValueError for what is not plain data or too large, before it touches
+    anything, and OSError.
+    """
+    data = _encode(kind, version, payload)
+    fresh = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if _is_intact(path):
+        _keep_as_previous(path)
+    fresh.replace(path)
+    _sync_directory(path.parent)
+
+
+def read(path: Path, kind: str, version: int, *, max_bytes: int = MAX_BYTES) -> Loaded:
+    """Read the state at `path`, or the generation before it if that is damaged or gone.
+
+    Raises FileNotFoundError if there is neither, OSError, and StateError with one line for a
+    damaged file without an intact previous one, and for a state of another kind or version.
+    """
+    before = previous(path)
+    try:
+        return Loaded(_read_one(path, kind, version, max_bytes), path, "")
+    except FileNotFoundError:
+        if not before.exists():
+            raise
+        reason = f"{path}: is missing"
+    except _DamagedError as error:
+        reason = str(error)
+        if not before.exists():
+            raise
+    try:
+        payload = _read_one(before, kind, version, max_bytes)
+    except StateError as error:
+        raise StateError(f"{reason}; and {error}") from None
+    return Loaded(payload, before, f"{reason}; went back to {before}")
+
+
+def previous(path: Path) -> Path:
+    """Where the generation before the one at `path` stands."""
+    return path.with_name(path.name + ".previous")
+
+
+def pack_array(array: Array) -> dict[str, Any]:
+    """Turn an array of an allowed type into plain data. Raises TypeError for another one."""
+    little = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
+    if little.str not in DTYPES or array.ndim > MAX_DIMENSIONS:
+        raise TypeError(f"an array of {array.ndim} dimensions of {array.dtype} is not saved")
+    return {
+        "dtype": little.str,
+        "shape": list(array.shape),
+        "data": np.ascontiguousarray(array, little).tobytes(),
+    }
+
+
+def unpack_array(
+    plain: object, dtype: str | None = None, shape: tuple[int | None, ...] | None = None
+) -> Array:
+    """Rebuild an array, of `dtype` and `shape` (None: any) if given. Raises StateError."""
+    match plain:
+        case {"dtype": str(spelled), "shape": list(sizes), "data": bytes(data), **rest} if not rest:
+            pass
+        case _:
+            raise StateError("not a packed array")
+    if spelled not in DTYPES or (dtype is not None and np.dtype(dtype).str != spelled):
+        raise StateError(f"an array of {spelled[:16]!r} where {dtype or 'a number'} is expected")
+    if len(sizes) > MAX_DIMENSIONS or any(
+        type(size) is not int or not 0 <= size <= MAX_BYTES for size in sizes
+    ):
+        raise StateError("an array of an impossible shape")
+    if math.prod(sizes) * np.dtype(spelled).itemsize != len(data):
+        raise StateError(f"an array whose {len(data)} bytes do not fill its shape {sizes}")
+    if shape is not None and (
+        len(shape) != len(sizes)
+        or any(want not in (None, size) for want, size in zip(shape, sizes, strict=True))
+    ):
+        raise StateError(f"an array of shape {sizes} where {list(shape)} is expected")
+    if spelled == "|b1" and data.strip(b"\x00\x01"):
+        raise StateError("an array of truth values that holds others")
+    return np.frombuffer(data, spelled).reshape(sizes).copy()
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def _encode(kind: str, version: int, payload: object) -> bytes:
+    _check_shape(payload)  # what could not be read back must not replace what can
+    # strict_types: subclasses of plain types, numpy's among them, go to _refuse.
+    body: bytes = msgpack.packb(payload, default=_refuse, strict_types=True)
+    header: bytes = msgpack.packb(
+        {
+            "format": FORMAT,
+            "otids": _own_version(),
+            "kind": kind,
+            "version": version,
+        }
+    )
+    rest = len(header).to_bytes(4, "big") + header + body
+    if _PREAMBLE + len(header) + len(body) > MAX_BYTES:
+        raise ValueError(f"a state of {len(body)} bytes is more than the {MAX_BYTES} that fit")
+    return MAGIC + _digest(rest) + rest
+
+
+def _own_version() -> str:
+    try:
+        return metadata.version("otids")
+    except metadata.PackageNotFoundError:  # run from a checkout
+        return "unknown"
+
+
+def _refuse(value: object) -> object:
+    if type(value) is tuple:
+        return list(value)
+    raise TypeError(f"{type(value).__module__}.{type(value).__name__} is not plain data")
+
+
+def _keep_as_previous(path: Path) -> None:
+    """Give the file a second name, so that at every moment one stands at `path`."""
+    link = path.with_name(path.name + ".link")
+    with contextlib.suppress(FileNotFoundError):
+        link.unlink()
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without links
+        path.replace(previous(path))
+        return
+    link.replace(previous(path))
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+class _DamagedError(StateError):
+    """The bytes are not those that were written; the generation before may be whole."""
+
+
+def _is_intact(path: Path) -> bool:
+    try:
+        data = _load(path, MAX_BYTES)
+    except (OSError, StateError):
+        return False
+    rest = memoryview(data)[len(MAGIC) + _DIGEST :]
+    return data[: len(MAGIC) + _DIGEST] == MAGIC + _digest(rest)
+
+
+def _read_one(path: Path, kind: str, version: int, max_bytes: int) -> Any:
+    data = _load(path, max_bytes)
+    if data[: len(MAGIC)] != MAGIC:
+        raise _DamagedError(f"{path}: is not a state file of otids")
+    rest = memoryview(data)[len(MAGIC) + _DIGEST :]
+    if len(rest) < 4 or data[len(MAGIC) : len(MAGIC) + _DIGEST] != _digest(rest):  # noqa: PLR2004
+        raise _DamagedError(f"{path}: is damaged (its digest does not fit its content)")
+    size = int.from_bytes(rest[:4], "big")
+    try:
+        if size > MAX_HEADER:
+            raise ValueError("its header is too long")
+        header = _decode(rest[4 : 4 + size])
+        if type(header) is not dict:
+            raise TypeError("its header is not a map")
+    except _BROKEN as error:
+        raise _DamagedError(f"{path}: is damaged ({_reason(error)})") from None
+    _check_header(path, header, kind, version)
+    try:
+        return _decode_payload(rest[4 + size :])
+    except _BROKEN as error:
+        raise _DamagedError(f"{path}: is damaged ({_reason(error)})") from None
+
+
+def _check_header(path: Path, header: dict[Any, Any], kind: str, version: int) -> None:
+    by = f"written by otids {str(header.get('otids'))[:32]}"
+    if header.get("format") != FORMAT:
+        found = str(header.get("format"))[:32]
+        raise StateError(f"{path}: is of file format {found}, not {FORMAT} ({by})")
+    if header.get("kind") != kind:
+        raise StateError(f"{path}: is a state of {str(header.get('kind'))[:64]!r}, not of {kind!r}")
+    if header.get("version") != version:
+        found = str(header.get("version"))[:32]
+        raise StateError(f"{path}: is of version {found} of {kind!r}, not {version} ({by})")
+
+
+def _load(path: Path, max_bytes: int) -> bytes:
+    """Read a regular file of at most `max_bytes`; a pipe in its place must not stop us."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _DamagedError(f"{path}: is not a regular file")
+        if found.st_size > max_bytes:
+            raise _DamagedError(f"{path}: has {found.st_size} bytes, more than {max_bytes}")
+        return file.read(max_bytes)
+
+
+_BROKEN = (ValueError, TypeError, RecursionError, MemoryError, msgpack.exceptions.UnpackException)
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0][:120]
+
+
+def _decode_payload(body: bytes | memoryview) -> Any:
+    payload = _decode(body)
+    _check_shape(payload)
+    return payload
+
+
+def _decode(body: bytes | memoryview) -> Any:
+    """Decode one msgpack value that fills `body`. Raises one of `_BROKEN`."""
+    limits: dict[str, Any] = {
+        "max_buffer_size": len(body),
+        "max_ext_len": 0,
+        # Keys are texts or bytes, whose hashes are keyed: numbers could be made to collide.
+        "strict_map_key": True,
+    }
+    # Skipping builds nothing, so a list that claims more entries than there are costs nothing.
+    scout = msgpack.Unpacker(**limits)
+    scout.feed(body)
+    scout.skip()
+    if scout.tell() != len(body):
+        raise ValueError("something follows its end")
+    count = 0
+
+    def counted(container: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > MAX_CONTAINERS:
+            raise ValueError(_TOO_MANY)
+        return container
+
+    def refuse(code: int, _: bytes) -> None:
+        raise TypeError(f"an extension of type {code}")
+
+    unpacker = msgpack.Unpacker(**limits, list_hook=counted, object_hook=counted, ext_hook=refuse)
+    unpacker.feed(body)
+    return unpacker.unpack()
+
+
+def _check_shape(payload: object) -> None:
+    """Walk through the containers, level by level: keys, number and depth within the bounds."""
+    level = [payload] if type(payload) in _CONTAINERS else []
+    count = 0
+    for _ in range(MAX_DEPTH):
+        count += len(level)
+        if count > MAX_CONTAINERS:
+            raise ValueError(_TOO_MANY)
+        deeper: list[object] = []
+        for container in level:
+            inside: Iterable[object]
+            if isinstance(container, dict):
+                if not all(type(key) in _KEYS for key in container):
+                    raise TypeError("a key of a map is neither text nor bytes")
+                inside = container.values()
+            else:
+                inside = cast("list[object]", container)
+            deeper += [value for value in inside if type(value) in _CONTAINERS]
+        if not deeper:
+            return
+        level = deeper
+    raise ValueError(f"nested deeper than {MAX_DEPTH}")
+
+
+def _digest(data: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
