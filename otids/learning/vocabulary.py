@@ -1,8 +1,9 @@
 """What was ever said in one conversation, level by level, from broad to narrow."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import msgspec
 
 from otids.learning.intervals import Intervals
 from otids.traffic import NO_SUBFUNCTION, RangeName, SymbolName, function_name, status_name
@@ -31,6 +32,16 @@ class Novelty(NamedTuple):
     level: str
     what: tuple[str | int, ...]
     words: str
+
+
+class VocabularyState(msgspec.Struct, forbid_unknown_fields=True):
+    """The checked form of `Vocabulary.state`."""
+
+    activities: list[str]
+    functions: list[tuple[int, int]]
+    units: list[int]
+    items: list[tuple[int, str, str, str, list[tuple[int, int]]]]
+    statuses: list[tuple[int, int]]
 
 
 @dataclass(slots=True, eq=True)
@@ -125,17 +136,17 @@ class Vocabulary:
         }
 
     @classmethod
-    def of(cls, state: "VocabularyState") -> "Vocabulary":
+    def of(cls, state: VocabularyState) -> "Vocabulary":
         """Take back a checked state."""
         return cls(
-            set(state["activities"]),
-            set(state["functions"]),
-            set(state["units"]),
+            set(state.activities),
+            set(state.functions),
+            set(state.units),
             {
                 ItemKey(unit, access, kind, name): Intervals(spans)
-                for unit, access, kind, name, spans in state["items"]
+                for unit, access, kind, name, spans in state.items
             },
-            set(state["statuses"]),
+            set(state.statuses),
         )
 
     def _has(self, key: ItemKey, one: RangeName) -> bool:
@@ -173,10 +184,6 @@ class Vocabulary:
         }[level]
         entry = what[0] if len(what) == 1 else tuple(what)
         (table.add if known else table.discard)(entry)
-
-
-class VocabularyState(Mapping[str, Any]):
-    """The checked form of `Vocabulary.state`: see `otids.detectors.novelty`."""
 
 
 def spell_span(start: int, end: int) -> str:
