@@ -1,5 +1,401 @@
 //! `otids._hotpath`: hands the hot path's columns to Python.
+//!
+//! Decoding runs in a thread of its own and never holds the interpreter's lock; batches wait in a
+//! short queue, so that decoding and judging overlap.
 
-/// The hot path: captured frames in, columns out.
-#[pyo3::pymodule]
-mod _hotpath {}
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use hotpath::columns::{self, Column};
+use hotpath::engine::{Engine, Settings};
+use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
+use hotpath::scribe::Learned;
+use hotpath::source::file::{self, CaptureFile};
+use hotpath::source::{Source, SourceHealth};
+use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, ValueKind};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+pyo3::create_exception!(
+    otids._hotpath,
+    CaptureError,
+    PyValueError,
+    "A capture cannot be read at all; the message names the file and the offset."
+);
+
+/// Batches that may wait to be judged.
+const QUEUE: usize = 2;
+
+/// A batch is cut when it has this many rows, whatever its frames.
+const MAX_ROWS: usize = 2_000_000;
+
+/// Counters beside a batch.
+#[derive(Debug, Clone)]
+struct Counters {
+    engine: hotpath::engine::Health,
+    evicted: u64,
+    refused: u64,
+    source: SourceHealth,
+    size: u64,
+}
+
+struct Message {
+    batch: columns::Batch,
+    counters: Counters,
+}
+
+struct Reading {
+    batches: Receiver<Message>,
+    settle: Sender<Learned>,
+    thread: JoinHandle<Engine>,
+}
+
+/// Either idle with its engine, or reading in a thread that owns it.
+enum State {
+    Idle(Box<Engine>),
+    Reading(Reading),
+    Broken,
+}
+
+/// What the hot path has decoded since the last batch.
+#[pyclass(frozen, module = "otids._hotpath")]
+struct Batch {
+    #[pyo3(get)]
+    session: u32,
+    #[pyo3(get)]
+    until: i64,
+    #[pyo3(get)]
+    census: bool,
+    #[pyo3(get)]
+    tables: Py<PyDict>,
+    #[pyo3(get)]
+    marks: Py<PyDict>,
+    #[pyo3(get)]
+    defined: Py<PyDict>,
+    #[pyo3(get)]
+    retired: Py<PyDict>,
+    #[pyo3(get)]
+    health: Py<PyDict>,
+}
+
+/// Decodes captures into batches, one session after the other; ids hold across sessions.
+#[pyclass(frozen, module = "otids._hotpath")]
+struct Hotpath {
+    state: Mutex<State>,
+    batch_frames: u64,
+}
+
+#[pymethods]
+impl Hotpath {
+    #[new]
+    #[pyo3(signature = (*, batch_frames = 65_536))]
+    fn new(batch_frames: u64) -> PyResult<Self> {
+        if batch_frames == 0 {
+            return Err(PyValueError::new_err("batch_frames must be at least 1"));
+        }
+        let engine = Box::new(Engine::new(&Settings::default()));
+        Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames })
+    }
+
+    /// Starts to read a capture file: a new session.
+    ///
+    /// Raises `CaptureError` if it cannot be read, `RuntimeError` while another is being read.
+    fn open(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let source = py
+            .detach(|| file::open(&path))
+            .map_err(|error| CaptureError::new_err(error.to_string()))?;
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, State::Broken) {
+            State::Idle(engine) => {
+                let batch_frames = self.batch_frames;
+                let (send, batches) = sync_channel(QUEUE);
+                let (settle, settled) = channel();
+                let thread = std::thread::spawn(move || {
+                    read(*engine, source, batch_frames, &send, &settled)
+                });
+                *state = State::Reading(Reading { batches, settle, thread });
+                Ok(())
+            }
+            other => {
+                *state = other;
+                Err(PyRuntimeError::new_err("a capture is being read already"))
+            }
+        }
+    }
+
+    /// The next batch, or `None` when the session has ended.
+    fn next_batch(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        let message = py.detach(|| {
+            let mut state = self.lock();
+            match std::mem::replace(&mut *state, State::Broken) {
+                State::Reading(reading) => match reading.batches.recv() {
+                    Ok(message) => {
+                        *state = State::Reading(reading);
+                        Ok(Some(message))
+                    }
+                    Err(_) => match reading.thread.join() {
+                        Ok(engine) => {
+                            *state = State::Idle(Box::new(engine));
+                            Ok(None)
+                        }
+                        Err(_) => Err("the hot path's thread died: this is a bug in otids"),
+                    },
+                },
+                State::Idle(engine) => {
+                    *state = State::Idle(engine);
+                    Ok(None)
+                }
+                State::Broken => Err("the hot path is broken"),
+            }
+        });
+        match message {
+            Ok(Some(message)) => Batch::of(py, message).map(Some),
+            Ok(None) => Ok(None),
+            Err(what) => Err(PyRuntimeError::new_err(what)),
+        }
+    }
+
+    /// Answers a census: these ids were learned and stay; the long unused rest is retired.
+    #[pyo3(signature = (*, endpoints, conversations, symbols, points))]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    fn settle(
+        &self,
+        endpoints: PyReadonlyArray1<'_, u32>,
+        conversations: PyReadonlyArray1<'_, u32>,
+        symbols: PyReadonlyArray1<'_, u32>,
+        points: PyReadonlyArray1<'_, u32>,
+    ) {
+        let learned = Learned {
+            endpoints: endpoints.as_array().to_vec(),
+            conversations: conversations.as_array().to_vec(),
+            symbols: symbols.as_array().to_vec(),
+            points: points.as_array().to_vec(),
+        };
+        if let State::Reading(reading) = &*self.lock() {
+            // The thread has gone only if the session has ended; then there is nothing to settle.
+            let _ = reading.settle.send(learned);
+        }
+    }
+
+    /// Stops reading; the rest of the capture is not decoded.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| {
+            let mut state = self.lock();
+            if let State::Reading(Reading { batches, settle, thread }) =
+                std::mem::replace(&mut *state, State::Broken)
+            {
+                drop((batches, settle));
+                if let Ok(engine) = thread.join() {
+                    *state = State::Idle(Box::new(engine));
+                }
+            }
+        });
+    }
+}
+
+impl Hotpath {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread: reads a source to its end, or until nobody wants its batches.
+fn read(
+    mut engine: Engine,
+    mut source: CaptureFile,
+    batch_frames: u64,
+    batches: &SyncSender<Message>,
+    settled: &Receiver<Learned>,
+) -> Engine {
+    engine.begin_session();
+    let mut frames = 0;
+    while let Some(frame) = source.next_frame() {
+        engine.frame(&frame);
+        frames += 1;
+        let census = engine.wants_census();
+        if frames < batch_frames && engine.rows() < MAX_ROWS && !census {
+            continue;
+        }
+        frames = 0;
+        if !send(&mut engine, &source, census, batches) {
+            break;
+        }
+        if census {
+            match settled.recv() {
+                Ok(learned) => engine.settle(&learned),
+                Err(_) => break,
+            }
+        }
+    }
+    let damages = source.health().damages.clone();
+    for damage in &damages {
+        engine.damage(&format!("{} at byte {}", damage.what, damage.offset));
+    }
+    engine.finish();
+    send(&mut engine, &source, false, batches);
+    engine
+}
+
+fn send(
+    engine: &mut Engine,
+    source: &CaptureFile,
+    census: bool,
+    batches: &SyncSender<Message>,
+) -> bool {
+    let (evicted, refused) = engine.refusals();
+    let counters = Counters {
+        engine: *engine.health(),
+        evicted,
+        refused,
+        source: source.health().clone(),
+        size: source.size(),
+    };
+    batches.send(Message { batch: engine.take_batch(census), counters }).is_ok()
+}
+
+impl Batch {
+    fn of(py: Python<'_>, message: Message) -> PyResult<Self> {
+        let Message { batch, counters } = message;
+        let tables = PyDict::new(py);
+        let all = batch.tables;
+        tables.set_item("messages", dict(py, all.messages.columns())?)?;
+        tables.set_item("items", dict(py, all.items.columns())?)?;
+        tables.set_item("values", dict(py, all.values.columns())?)?;
+        tables.set_item("traffic", dict(py, all.traffic.columns())?)?;
+        tables.set_item("connections", dict(py, all.connections.columns())?)?;
+        tables.set_item("sightings", dict(py, all.sightings.columns())?)?;
+        tables.set_item("facts", dict(py, all.facts.columns())?)?;
+        tables.set_item("notices", dict(py, all.notices.columns())?)?;
+        let defined = PyDict::new(py);
+        defined.set_item("texts", dict(py, batch.defined.texts.columns())?)?;
+        defined.set_item("endpoints", dict(py, batch.defined.endpoints.columns())?)?;
+        defined.set_item("conversations", dict(py, batch.defined.conversations.columns())?)?;
+        defined.set_item("symbols", dict(py, batch.defined.symbols.columns())?)?;
+        defined.set_item("points", dict(py, batch.defined.points.columns())?)?;
+        let retired = PyDict::new(py);
+        retired.set_item("endpoints", batch.retired.endpoints.into_pyarray(py))?;
+        retired.set_item("conversations", batch.retired.conversations.into_pyarray(py))?;
+        retired.set_item("symbols", batch.retired.symbols.into_pyarray(py))?;
+        retired.set_item("points", batch.retired.points.into_pyarray(py))?;
+        Ok(Self {
+            session: batch.session,
+            until: batch.until,
+            census: batch.census,
+            tables: tables.unbind(),
+            marks: dict(py, batch.marks.columns())?.unbind(),
+            defined: defined.unbind(),
+            retired: retired.unbind(),
+            health: counters.dict(py)?.unbind(),
+        })
+    }
+}
+
+impl Counters {
+    fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let health = PyDict::new(py);
+        health.set_item("frames", self.engine.frames)?;
+        health.set_item("bytes", self.engine.bytes)?;
+        health.set_item("malformed_frames", self.engine.malformed_frames)?;
+        health.set_item("unknown_link_frames", self.engine.unknown_link_frames)?;
+        health.set_item("fragments", self.engine.fragments)?;
+        health.set_item("time_ran_back", self.engine.time_ran_back)?;
+        health.set_item("flows_evicted", self.evicted)?;
+        health.set_item("entries_refused", self.refused)?;
+        health.set_item("snapped_frames", self.source.snapped)?;
+        health.set_item("skipped_records", self.source.skipped)?;
+        health.set_item("read_bytes", self.source.read)?;
+        health.set_item("size_bytes", self.size)?;
+        let damages = self.source.damages.iter().map(|one| (one.offset, one.what));
+        health.set_item("damages", PyList::new(py, damages.collect::<Vec<_>>())?)?;
+        Ok(health)
+    }
+}
+
+fn dict<'py>(
+    py: Python<'py>,
+    columns: Vec<(&'static str, Column)>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, column) in columns {
+        match column {
+            Column::Bool(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::U8(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::U16(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::U32(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::U64(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::I64(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::F64(cells) => dict.set_item(name, cells.into_pyarray(py))?,
+            Column::Text(cells) => {
+                let cells =
+                    cells.into_iter().map(|cell| Ok(cell.into_pyobject(py)?.into_any().unbind()));
+                dict.set_item(name, objects(py, cells)?)?;
+            }
+            Column::Objects(cells) => {
+                let cells = cells.into_iter().map(|set| {
+                    let ranges = set.into_iter().map(|range| {
+                        (range.kind, range.address, range.count, range.access as u8, range.name)
+                    });
+                    Ok(PyTuple::new(py, ranges.collect::<Vec<_>>())?.into_any().unbind())
+                });
+                dict.set_item(name, objects(py, cells)?)?;
+            }
+        }
+    }
+    Ok(dict)
+}
+
+fn objects<'py>(
+    py: Python<'py>,
+    cells: impl Iterator<Item = PyResult<Py<PyAny>>>,
+) -> PyResult<Bound<'py, PyArray1<Py<PyAny>>>> {
+    Ok(PyArray1::from_owned_object_array(py, cells.collect::<PyResult<Vec<_>>>()?.into()))
+}
+
+fn protocol(name: &str) -> Option<&'static Protocol> {
+    REGISTRY.iter().copied().find(|protocol| protocol.name == name)
+}
+
+/// The specification's name of a function, if it has one.
+#[pyfunction]
+fn function_name(protocol: &str, function: u32, subfunction: u32) -> Option<&'static str> {
+    (self::protocol(protocol)?.function_name)(function, subfunction)
+}
+
+/// The specification's name of a status code, if it has one.
+#[pyfunction]
+fn status_name(protocol: &str, status: u16) -> Option<&'static str> {
+    (self::protocol(protocol)?.status_name)(status)
+}
+
+/// The name of an object type, if there is one.
+#[pyfunction]
+fn object_name(protocol: &str, kind: u16) -> Option<&'static str> {
+    self::protocol(protocol)?.objects.get(usize::from(kind)).map(|object| object.name)
+}
+
+/// The hot path: decodes captured frames into columns, in a thread without the GIL.
+#[pymodule]
+fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("NO_SUBFUNCTION", NO_SUBFUNCTION)?;
+    let names = |all: Vec<&'static str>| all;
+    module.add("ROLES", names(Role::ALL.iter().map(|one| one.name()).collect()))?;
+    module.add("ACTIVITIES", names(Activity::ALL.iter().map(|one| one.name()).collect()))?;
+    module.add("ACCESSES", names(Access::ALL.iter().map(|one| one.name()).collect()))?;
+    module.add("NOTICE_KINDS", names(NoticeKind::ALL.iter().map(|one| one.name()).collect()))?;
+    module.add("VALUE_KINDS", names(ValueKind::ALL.iter().map(|one| one.name()).collect()))?;
+    let states = ConnectionState::ALL.iter().map(|one| one.name()).collect();
+    module.add("CONNECTION_STATES", names(states))?;
+    module.add("PROTOCOLS", names(REGISTRY.iter().map(|one| one.name).collect()))?;
+    module.add("CaptureError", module.py().get_type::<CaptureError>())?;
+    module.add_class::<Hotpath>()?;
+    module.add_class::<Batch>()?;
+    module.add_function(wrap_pyfunction!(function_name, module)?)?;
+    module.add_function(wrap_pyfunction!(status_name, module)?)?;
+    module.add_function(wrap_pyfunction!(object_name, module)?)?;
+    Ok(())
+}
