@@ -330,9 +330,9 @@ fn holds(mut rest: Fields<'_>, captured: u32) -> Result<(), &'static str> {
 fn total_length(head: &[u8], order: Order) -> Result<usize, &'static str> {
     let mut fields = Fields::new(head, order);
     let length = fields.skip(4).and_then(|()| fields.u32()).map_err(|_| CUT_SHORT)?;
-    match (length as usize).next_multiple_of(4) {
-        0..SMALLEST_BLOCK => Err("a block is shorter than any block"),
-        total @ ..=LARGEST_BLOCK => Ok(total),
+    match (length as usize).checked_next_multiple_of(4) {
+        Some(0..SMALLEST_BLOCK) => Err("a block is shorter than any block"),
+        Some(total @ ..=LARGEST_BLOCK) => Ok(total),
         _ => Err("a block is longer than any block"),
     }
 }
@@ -369,7 +369,7 @@ fn skip(stream: &mut Stream, total: usize, order: Order) -> Result<(), &'static 
 #[inline]
 fn check_trailer(trailer: Option<&[u8]>, total: usize, order: Order) -> Result<(), &'static str> {
     let length = Fields::new(trailer.unwrap_or_default(), order).u32().map_err(|_| CUT_SHORT)?;
-    if (length as usize).next_multiple_of(4) == total {
+    if (length as usize).checked_next_multiple_of(4) == Some(total) {
         Ok(())
     } else {
         Err("a block's two lengths do not agree")
