@@ -1,0 +1,1 @@
+"""A small water works of real Modbus stacks in network namespaces."""
