@@ -10,6 +10,7 @@ import csv
 import gzip
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from plant.attacks import ATTACKS, Attack
 from plant.devices import HOSTS, PLCS, ROGUE
-from plant.network import BRIDGE, Network, stop
+from plant.network import BRIDGE, Network, NetworkError, stop
 
 if TYPE_CHECKING:
     import subprocess
@@ -79,13 +80,17 @@ def wait_for_line(process: subprocess.Popen[str], what: str) -> str:
     return line
 
 
-def start_capture(network: Network, path: Path) -> subprocess.Popen[str]:
-    """Capture all that the bridge forwards; returns when the first frame would count.
+def start_capture(
+    network: Network, path: Path, seconds: float
+) -> subprocess.Popen[str]:
+    """Capture all that the bridge forwards, at most for `seconds`.
 
+    Returns when it listens; RecordingError if it does not.
     A bridge in promiscuous mode hands itself each forwarded frame once, as a mirror
     port does.
     """
     command = ["dumpcap", "-q", "-P", "-i", BRIDGE, "-w", str(path)]
+    command += ["-a", f"duration:{seconds:.0f}"]
     capture = network.start("switch", command)
     deadline = time.monotonic() + START_SECONDS
     # dumpcap writes the file's header when it listens.
@@ -119,10 +124,12 @@ def run(name: str, scenario: Scenario, path: Path) -> list[Label]:
     hosts = (*HOSTS, ROGUE) if scenario.attacks else HOSTS
     seed = str(scenario.seed)
     with Network(name, hosts) as network:
+        limit = scenario.seconds + 2 * START_SECONDS
         for plc in PLCS:
             command = python("servers", plc.host.name, "--seed", seed)
+            command += ["--seconds", str(limit)]
             wait_for_line(network.start(plc.host.name, command, FOLDER), plc.host.name)
-        capture = start_capture(network, path)
+        capture = start_capture(network, path, limit)
         seconds = str(scenario.seconds)
         walk = ["--walk"] if scenario.walk else []
         clients = {}
@@ -172,13 +179,15 @@ def main() -> int:
     if os.geteuid() != 0:
         print("record.py: network namespaces need root", file=sys.stderr)
         return 2
+    # Ending it must delete the namespaces too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
     output: Path = options.output or FOLDER / "captures" / options.scenario
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         capture = Path(folder) / "capture.pcap"
         try:
             labels = run(options.scenario, scenario, capture)
-        except RecordingError as error:
+        except (RecordingError, NetworkError) as error:
             print(f"record.py: {options.scenario}: {error}", file=sys.stderr)
             return 2
         compress(capture, output / f"{options.scenario}.pcap.gz")

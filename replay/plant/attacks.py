@@ -129,7 +129,7 @@ def _scan_request(code: int) -> bytes:
         15: struct.pack(">HHBB", at, 1, 1, 1),
         16: struct.pack(">HHBH", at, 1, 2, 1),
         17: b"",
-        20: struct.pack(">BBHHH", 7, 6, 1, 0, 1),
+        20: struct.pack(">BBHHH", 7, 6, 1, 0, 2),
         21: struct.pack(">BBHHHH", 9, 6, 1, 0, 1, 1),
         22: struct.pack(">HHH", at, 0xFFFF, 0),
         23: struct.pack(">HHHHBH", at, 1, at, 1, 2, 1),
@@ -199,10 +199,10 @@ def umas_download() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """When (seconds after the clients) and from where an attack runs.
+    """When (seconds after the clients' start) and from where an attack runs.
 
-    For `aftermath` seconds after it the plant still shows it: an operator undoes a
-    write, connections and ARP entries come to their end.
+    For `aftermath` seconds after it the wire still shows it: a wrong set point until
+    an operator undoes it, or a PLC that checks its ARP entry of the rogue.
     """
 
     function: Callable[[], None]
@@ -225,8 +225,8 @@ ATTACKS = (
     Attack(force_listen_only, ENGINEERING, 200, 0),
     Attack(restart_communications, ENGINEERING, 222, 0),
     Attack(clear_counters, ENGINEERING, 244, 0),
-    Attack(umas_stop, ROGUE, 266, 0),
-    Attack(umas_download, ROGUE, 288, 0),
+    Attack(umas_stop, ROGUE, 266, 7),
+    Attack(umas_download, ROGUE, 288, 7),
 )
 
 

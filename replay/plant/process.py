@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LIFE_COUNTER_WRAP = 100
+# The day tank is filled from the lower level to the upper one.
+TANK_PERCENT = (40.0, 80.0)
 
 
 @dataclass(slots=True)
@@ -160,7 +162,9 @@ class Dosing:
         stroke = holding[1] if chlorine_on else 0
         self._total += stroke * 0.5 * seconds
         self._tank += seconds * (2.5 if self._filling else -1.0)
-        self._filling = self._tank < 40.0 or (self._filling and self._tank < 80.0)
+        self._tank = min(max(self._tank, TANK_PERCENT[0]), TANK_PERCENT[1])
+        if self._tank in TANK_PERCENT:
+            self._filling = self._tank == TANK_PERCENT[0]
         measured_ph = self._ph + self._rng.uniform(-0.02, 0.02)
         measured_chlorine = self._chlorine + self._rng.uniform(0, 0.02)
         switches = [*coils[:4], self._filling, measured_chlorine < 0.2, False, True]

@@ -1,6 +1,7 @@
 """A PLC: a pymodbus server in front of its simulated process.
 
-Run as `python -m plant.servers plc-1 --seed 1`; prints `ready` when it listens.
+Run as `python -m plant.servers plc-1 --seed 1 --seconds 300`; prints `ready` when it
+listens, and ends by itself should nobody end it before.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def unknown_functions() -> list[type[ModbusPDU]]:
     ]
 
 
-def withhold_listen_only(sending: bool, packet: bytes) -> bytes:  # noqa: FBT001
+def withhold_listen_only(sending: bool, packet: bytes) -> bytes:
     """Drop the answer to "force listen only": there is none (V1.1b3, 6.8)."""
     if sending and packet[MBAP_SIZE:].startswith(LISTEN_ONLY):
         return b""
@@ -137,8 +138,8 @@ async def run_process(plc: Plc, seed: int, server: ModbusTcpServer) -> None:
         await asyncio.sleep(STEP_SECONDS)
 
 
-async def serve(plc: Plc, seed: int) -> None:
-    """Serve until SIGTERM."""
+async def serve(plc: Plc, seed: int, seconds: float) -> None:
+    """Serve until SIGTERM, at most for `seconds`."""
     identity = ModbusDeviceIdentification(  # type: ignore[no-untyped-call]
         info_name={
             "VendorName": plc.vendor,
@@ -164,7 +165,9 @@ async def serve(plc: Plc, seed: int) -> None:
         signal.SIGTERM, ended.set_result, None
     )
     print("ready", flush=True)
-    await asyncio.wait({process, ended}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(
+        {process, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+    )
     if process.done():
         process.result()
     process.cancel()
@@ -176,8 +179,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="one PLC of the plant")
     parser.add_argument("plc", choices=sorted(PLC_BY_NAME))
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
-    asyncio.run(serve(PLC_BY_NAME[options.plc], options.seed))
+    asyncio.run(serve(PLC_BY_NAME[options.plc], options.seed, options.seconds))
 
 
 if __name__ == "__main__":
