@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MODBUS_PORT = 502
 ANSWER_SECONDS = 0.5
+# What the last connection needs to be closed by both sides.
+CLOSE_SECONDS = 0.1
 ETHERTYPE_ARP = 0x0806
 UMAS_FUNCTION = 0x5A
 LARGEST_FUNCTION = 127
@@ -238,6 +240,7 @@ def main() -> None:
     attack = by_label[parser.parse_args().attack]
     start = time.time()
     attack.function()
+    time.sleep(CLOSE_SECONDS)
     print(f"{start:.6f} {time.time():.6f}", flush=True)
 
 

@@ -116,8 +116,8 @@ class Filtration:
         rate = float(holding[1])
         limit = words_float(holding[2:4])
         for n in (0, 1):
-            loaded = min(8.0 + 30.0 * rate / 160.0, limit) if coils[n] else 2.0
-            target = 5.0 if backwash else loaded
+            loaded = min(8.0 + 30.0 * rate / 160.0, limit)
+            target = loaded if coils[n] and not backwash else 5.0
             self._pressure[n] = approach(self._pressure[n], target, 4.0, seconds)
         open_filters = 0 if backwash else coils[0] + coils[1]
         self._flow = approach(self._flow, rate * open_filters / 2, 3.0, seconds)
