@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BRIDGE = "mirror"
 PREFIX_LENGTH = 16
 # Router solicitations and multicast listener reports would be frames of no device;
-# TCP timestamps are rare on controllers and would double the size of a capture.
+# TCP timestamps are not what many controllers send, and would swell a capture.
 HOST_SETTINGS = (
     "net.ipv6.conf.all.disable_ipv6=1",
     "net.ipv6.conf.default.disable_ipv6=1",
