@@ -194,6 +194,8 @@ class Traffic(Table):
 
     conversation: Array  # u32
     second: Array  # i64, s
+    first_frame: Array  # u64
+    last_frame: Array  # u64
     client_frames: Array  # u32
     client_bytes: Array  # u64, on the wire
     server_frames: Array  # u32
@@ -463,8 +465,9 @@ class Dictionaries:
             int(self.conversations.protocol[symbols.conversation[id]]),
         )
         return tuple(
-            RangeName(object_name(protocol, kind), address, count, ACCESSES[access],
-                      self.texts.name(name))
+            RangeName(
+                object_name(protocol, kind), address, count, ACCESSES[access], self.texts.name(name)
+            )
             for kind, address, count, access, name in symbols.objects[id] or ()
         )
 
@@ -580,10 +583,10 @@ class Ticks:
             self._open, starts = [], stops
             if tables:
                 epoch = int(batch.marks["epoch"][place])
-                yield Tick(
-                    batch.session, epoch, int(second), tables, self._items, self._names
-                )
+                yield Tick(batch.session, epoch, int(second), tables, self._items, self._names)
                 self._items += len(tables.items)
-        rest = batch.tables.rows(starts, {name: len(getattr(batch.tables, name)) for name in TABLES})
+        rest = batch.tables.rows(
+            starts, {name: len(getattr(batch.tables, name)) for name in TABLES}
+        )
         if rest:
             self._open.append(rest)

@@ -60,7 +60,7 @@ DTYPES = {
     "messages": "u8 i8 u8 u8 u2 u4 u4 u8 i8 u4",
     "items": "u8 u4 u1 u4 u2",
     "values": "u8 u4 u1 f8 u8 u4 u4 i8",
-    "traffic": "u4 i8 u4 u8 u4 u8 u4 u4 u4 u4 u4 u8 u8",
+    "traffic": "u4 i8 u8 u8 u4 u8 u4 u8 u4 u4 u4 u4 u4 u8 u8",
     "connections": "u4 u1 i8 u8",
     "sightings": "u4 u8 u1 ? i8 u8",
     "facts": "u4 u4 u4 i8 u8",
@@ -394,6 +394,7 @@ class Wire:
             **dict.fromkeys(_column_names("traffic"), 0),
             "conversation": self.conversation(**(parts or {})),
             "second": now // SECOND,
+            **dict.fromkeys(("first_frame", "last_frame"), self.next_frame()),
             **counts,
         }
         self._add("traffic", now, *row.values())

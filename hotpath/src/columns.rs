@@ -155,6 +155,10 @@ table! {
         conversation: u32,
         /// The second.
         second: i64,
+        /// First frame of the conversation in this second.
+        first_frame: u64,
+        /// Last frame of it in this second.
+        last_frame: u64,
         /// Frames that the client sent.
         client_frames: u32,
         /// Bytes on the wire that the client sent.

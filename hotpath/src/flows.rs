@@ -36,6 +36,8 @@ pub struct Flow {
     pub connection: Option<Connection>,
     /// Time of its last frame in nanoseconds.
     pub last: i64,
+    /// First and last frame of the present second.
+    frames: (u64, u64),
     is_touched: bool,
     is_recent: bool,
 }
@@ -44,7 +46,8 @@ impl Flow {
     /// A flow whose first frame is at `now`.
     #[must_use]
     pub const fn new(talk: Talk, connection: Option<Connection>, now: Arrival) -> Self {
-        Self { talk, connection, last: now.time, is_touched: false, is_recent: false }
+        let frames = (now.frame, now.frame);
+        Self { talk, connection, last: now.time, frames, is_touched: false, is_recent: false }
     }
 
     /// Ends the flow: what waits is decoded or given up.
@@ -74,6 +77,8 @@ impl Flow {
         Some(TrafficRow {
             conversation: self.talk.conversation,
             second,
+            first_frame: self.frames.0,
+            last_frame: self.frames.1,
             client_frames: from_client.frames,
             client_bytes: from_client.bytes,
             server_frames: from_server.frames,
@@ -168,8 +173,10 @@ impl Flows {
         let slot = entry.slot;
         let flow = entry.value;
         flow.last = now.time;
+        flow.frames.1 = now.frame;
         if !flow.is_touched {
             flow.is_touched = true;
+            flow.frames.0 = now.frame;
             self.touched.push(slot);
             if !flow.is_recent {
                 flow.is_recent = true;
@@ -265,6 +272,8 @@ fn add_row(
         rows.push(row);
         return;
     };
+    sum.first_frame = sum.first_frame.min(row.first_frame);
+    sum.last_frame = sum.last_frame.max(row.last_frame);
     sum.client_frames += row.client_frames;
     sum.client_bytes += row.client_bytes;
     sum.server_frames += row.server_frames;

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from otids.traffic import ConversationName, EndpointName, Mask, Tables, Tick
+from otids.traffic import Array, ConversationName, EndpointName, Mask, Tables, Tick
 
 State: TypeAlias = dict[str, Any]
 """Plain data only (maps, lists, strings, numbers, bytes), so that msgpack holds it all."""
@@ -110,6 +110,12 @@ class Detector(Protocol):
 
     def close_world(self) -> None:
         """Declared learning ends: what it did not contain is new from now on."""
+
+    def learned(self) -> Mapping[str, Array]:
+        """Ids that stand for something learned, by dictionary; they are never retired."""
+
+    def forget(self, retired: Mapping[str, Array]) -> None:
+        """Ids by dictionary that stand for nothing any more, or soon for something else."""
 
     def readiness(self) -> Sequence[Readiness]:
         """How far learning is, per conversation."""

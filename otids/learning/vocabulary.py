@@ -114,13 +114,19 @@ class Vocabulary:
         lines.append(f"functions: {', '.join(names)}")
         if self.units - {0}:
             lines.append(f"units: {', '.join(map(str, sorted(self.units)))}")
+        lines.extend(self.describe_items())
+        for function, status in sorted(self.statuses):
+            answer = status_name(protocol, status)
+            lines.append(f"answers {answer} to {function_name(protocol, function)}")
+        return lines
+
+    def describe_items(self) -> list[str]:
+        """Every kind of item touched, a line each, in words."""
+        lines = []
         for key in sorted(self.items):
             spans = ", ".join(spell_span(start, end) for start, end in self.items[key])
             what = f"{key.kind} {key.name or spans}".strip()
             lines.append(f"{key.access} {what}" + (f" of unit {key.unit}" if key.unit else ""))
-        for function, status in sorted(self.statuses):
-            answer = status_name(protocol, status)
-            lines.append(f"answers {answer} to {function_name(protocol, function)}")
         return lines
 
     def state(self) -> dict[str, Any]:

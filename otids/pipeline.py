@@ -1,0 +1,231 @@
+"""The one line from batch to alert; replay and service both run it.
+
+A batch is cut into ticks; in each tick every detector judges, what any of them flagged is the
+quarantine, and then every detector learns the rest. Findings become alerts, alerts are committed
+to the store, and only then may a sink see them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import structlog
+
+from otids.alerts.alert import Alert
+from otids.alerts.triage import Triage
+from otids.assets import Inventory
+from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
+from otids.traffic import SECOND, Array, Batch, Dictionaries, Tick, Ticks
+
+DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
+
+log = structlog.get_logger(__name__)
+
+
+class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a source was judged: its name, the epoch, and the last whole second."""
+
+    source: str
+    epoch: int
+    second: int
+
+
+class PipelineState(msgspec.Struct, forbid_unknown_fields=True):
+    """The checked form of one generation of everything that the pipeline knows."""
+
+    position: Position | None
+    detectors: dict[str, dict[str, Any]]
+    triage: dict[str, Any]
+    inventory: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What went through, and what went wrong."""
+
+    ticks: int = 0
+    messages: int = 0
+    values: int = 0
+    findings: int = 0
+    faults: dict[str, int] = field(default_factory=dict)  # our bugs, by plugin
+
+
+class Pipeline:
+    """Judges one source after the other; what was learned goes on from one to the next."""
+
+    def __init__(
+        self,
+        detectors: Sequence[Detector],
+        triage: Triage,
+        inventory: Inventory,
+        commit: Callable[[Sequence[Alert]], None] = lambda alerts: None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        self.names = Dictionaries()
+        self.detectors = detectors
+        self.triage = triage
+        self.inventory = inventory
+        self.counters = Counters()
+        self.health: Mapping[str, Any] = {}
+        self._commit = commit
+        self._strict = strict
+        self._ticks = Ticks(self.names)
+        self._source = ""
+        self._position: Position | None = None
+        self._resume: Position | None = None
+        self._learning = False
+
+    def begin(self, source: str, session: str) -> None:
+        """A source begins: `source` is what people call it, `session` its digest."""
+        self._source = session
+        self.triage.begin(source, session)
+        if self._resume is not None and self._resume.source != session:
+            self._resume = None
+
+    def feed(self, batch: Batch, is_learning: Callable[[Tick], bool]) -> list[Alert]:
+        """Judge what `batch` completes; return the new revisions of alerts."""
+        for detector in self.detectors:
+            with self._contained(detector.name):
+                detector.forget(batch.retired)
+        self.names.update(batch)
+        self.health = batch.health
+        alerts: list[Alert] = []
+        for tick in self._ticks.feed(batch):
+            if not self._was_judged(tick):
+                self.declare(is_learning(tick))
+                alerts.extend(self._judge(tick))
+        return alerts
+
+    def declare(self, learning: bool) -> None:
+        """What follows is normal, or no longer declared to be."""
+        if learning != self._learning:
+            self._learning = learning
+            for detector in self.detectors:
+                (detector.begin_learning if learning else detector.close_world)()
+
+    def finish(self) -> list[Alert]:
+        """The run ends: the last revisions of open alerts."""
+        self.declare(learning=False)
+        alerts = self.triage.finish(self.triage.now)
+        self._commit(alerts)
+        return alerts
+
+    def learned(self) -> dict[str, Array]:
+        """Ids that stand for something learned, by dictionary: the answer to a census."""
+        every = [detector.learned() for detector in self.detectors]
+        none = np.empty(0, np.uint32)
+        return {
+            name: np.unique(np.concatenate([none, *(one[name] for one in every if name in one)]))
+            for name in DICTIONARIES
+        }
+
+    def state(self) -> State:
+        """One generation of everything known, at the end of the last tick."""
+        state = PipelineState(
+            self._position,
+            {detector.name: detector.state() for detector in self.detectors},
+            self.triage.state(),
+            self.inventory.state(),
+        )
+        plain: State = msgspec.to_builtins(state)
+        return plain
+
+    def restore(self, state: State) -> None:
+        """Take back a generation. Raises `StateError` if it is not one."""
+        try:
+            checked = msgspec.convert(state, PipelineState)
+        except msgspec.ValidationError as error:
+            raise StateError(f"the saved state is damaged: {error}") from error
+        for detector in self.detectors:
+            if detector.name in checked.detectors:
+                detector.restore(checked.detectors[detector.name])
+        self.triage.restore(checked.triage)
+        self.inventory.restore(checked.inventory)
+        self._resume = self._position = checked.position
+
+    def _was_judged(self, tick: Tick) -> bool:
+        """Whether the state that was restored had seen this tick already."""
+        resume = self._resume
+        if resume is None:
+            return False
+        if (tick.epoch, tick.second) <= (resume.epoch, resume.second):
+            return True
+        self._resume = None
+        return False
+
+    def _judge(self, tick: Tick) -> list[Alert]:
+        counters = self.counters
+        counters.ticks += 1
+        counters.messages += len(tick.tables.messages)
+        counters.values += len(tick.tables.values)
+        findings: list[Finding] = []
+        for detector in self.detectors:
+            with self._contained(detector.name):
+                findings.extend(detector.judge(tick))
+        quarantine = Quarantine(tick, findings)
+        for detector in self.detectors:
+            with self._contained(detector.name):
+                detector.learn(tick, quarantine)
+        with self._contained("inventory"):
+            self.inventory.take(tick)
+        counters.findings += len(findings)
+        now = (tick.second + 1) * SECOND
+        alerts = self.triage.take(fold(findings), now)
+        if alerts:
+            self._commit(alerts)
+        self._position = Position(self._source, tick.epoch, tick.second)
+        return alerts
+
+    @contextmanager
+    def _contained(self, plugin: str) -> Iterator[None]:
+        """A bug of ours stays in the plugin in which it happened; it is counted and told once."""
+        try:
+            yield
+        except Exception:
+            if self._strict:
+                raise
+            faults = self.counters.faults
+            faults[plugin] = faults.get(plugin, 0) + 1
+            if faults[plugin] == 1:
+                log.exception("a part of otids failed; this is a bug", part=plugin)
+
+
+def fold(findings: Iterable[Finding]) -> list[Finding]:
+    """Let one cause be told once: a dangerous operation says more than that it is new.
+
+    A finding of novelty whose messages are all flagged by policy goes into the policy's finding,
+    as one more thing that was expected.
+    """
+    findings = list(findings)
+    named = [one for one in findings if one.detector == "policy"]
+    if not named:
+        return findings
+    kept: list[Finding] = []
+    extra: dict[int, list[str]] = {}
+    for finding in findings:
+        rows = finding.rows.get("messages")
+        place = None
+        if finding.detector == "novelty" and set(finding.rows) == {"messages"}:
+            place = next(
+                (
+                    number
+                    for number, one in enumerate(named)
+                    if "messages" in one.rows and np.isin(rows, one.rows["messages"]).all()
+                ),
+                None,
+            )
+        if place is None:
+            kept.append(finding)
+        else:
+            extra.setdefault(place, []).append(finding.expected)
+    for place, words in extra.items():
+        whole = replace(
+            named[place],
+            expected="; ".join(dict.fromkeys([named[place].expected, *words])),
+        )
+        kept[kept.index(named[place])] = whole
+    return kept
