@@ -169,6 +169,20 @@ fn after_a_gap() {
 }
 
 #[test]
+fn an_unknown_function_between_holes() {
+    let unknown = adu(1, 1, &[0x41, 1, 2, 3]);
+    let mut flow = Flow::tcp();
+    flow.gap(Client).feed(Client, &unknown);
+    assert_eq!(flow.functions(), [], "a header alone is little after a hole");
+    flow.gap(Client);
+    assert_eq!((flow.functions(), flow.kinds()), (vec![0x41], vec![]), "but it fills the space");
+    flow.feed(Client, &unknown).feed(Client, &adu(2, 1, &READ));
+    assert_eq!((flow.functions(), flow.kinds()), (vec![0x41, 0x41, 3], vec![]), "or is followed");
+    flow.gap(Client).feed(Client, &unknown[..9]).gap(Client);
+    assert_eq!((flow.functions().len(), flow.kinds()), (3, vec![NoticeKind::Gap]));
+}
+
+#[test]
 fn several_adus_in_a_datagram() {
     let mut flow = Flow::new(Transport::Udp);
     flow.datagram(Client, &[adu(1, 1, &READ), adu(2, 1, &[0x11])].concat());

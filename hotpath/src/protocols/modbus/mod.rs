@@ -15,19 +15,18 @@
 //! begin. What stands there decides, never where a segment ends; see [`Lane`].
 
 mod framing;
+mod messages;
 mod names;
 mod pdu;
 mod rules;
 
 use self::framing::{FRAME, Framing, Look, MBAP};
-use self::names::{NO_EXCEPTION_CODE, OBJECTS, UMAS, UMAS_ERROR};
-use self::pdu::Objects;
-use self::rules::{EXCEPTION, Shape};
-use super::pairing::{Answer, OwnedObject, Pairing, Pending};
-use super::{
-    Decoder, Emit, Message, NO_SUBFUNCTION, Object, Party, Protocol, Step, Told, Transport, Value,
-};
-use crate::words::{NoticeKind, Role};
+use self::messages::Adu;
+use self::names::OBJECTS;
+use self::rules::Shape;
+use super::pairing::Pairing;
+use super::{Decoder, Emit, Party, Protocol, Step, Transport, Value};
+use crate::words::NoticeKind;
 
 /// Modbus over TCP, UDP, and RTU over TCP.
 pub static PROTOCOL: Protocol = Protocol {
@@ -41,10 +40,9 @@ pub static PROTOCOL: Protocol = Protocol {
     objects: OBJECTS,
 };
 
+/// What is wrong with the length of a PDU that is told all the same.
 const SHORT: &str = "the PDU is shorter than its function demands";
 const LONG: &str = "the PDU is longer than its function demands";
-const FIELDS: &str = "the PDU ends inside a field";
-const UNLIKE: &str = "the response does not fit what was asked";
 const LOST: &str = "no PDU begins here";
 const CUT: &str = "the bytes end inside a PDU";
 const AFTER_GAP: &str = "the rest of a PDU whose beginning is missing";
@@ -60,6 +58,9 @@ enum Lane {
     Doubt(usize),
     /// As many bytes belong to the last PDU, unless a plausible PDU begins among them.
     Slack(usize),
+    /// Bytes are missing before these. Most often a PDU begins here all the same, but its header
+    /// counts only if it is plausible in all its parts, or another header or the next hole follows.
+    Gapped,
     /// A PDU begins at the next place where a plausible one does; the reason goes with the notice.
     Lost(NoticeKind, &'static str),
 }
@@ -75,21 +76,6 @@ struct Modbus {
     values: Vec<Value<'static>>,
 }
 
-/// An ADU with its framing taken off.
-#[derive(Clone, Copy)]
-struct Adu<'a> {
-    from: Party,
-    key: u64,
-    unit: u8,
-    /// Never empty.
-    pdu: &'a [u8],
-    length: usize,
-    /// What is wrong with its length.
-    fault: Option<&'static str>,
-    /// A serial line's address 0, which nobody answers.
-    broadcast: bool,
-}
-
 impl Decoder for Modbus {
     fn step(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
         if bytes.is_empty() {
@@ -102,12 +88,13 @@ impl Decoder for Modbus {
             Lane::Sound => self.step_sound(from, bytes, out),
             Lane::Doubt(left) => self.step_doubt(from, left, bytes, out),
             Lane::Slack(left) => self.step_slack(from, left, bytes, out),
+            Lane::Gapped => self.step_gapped(from, bytes, out),
             Lane::Lost(notice, detail) => self.step_lost(from, notice, detail, bytes, out),
         }
     }
 
     fn gap(&mut self, from: Party) {
-        *self.lane(from) = Lane::Lost(NoticeKind::Gap, AFTER_GAP);
+        *self.lane(from) = Lane::Gapped;
         self.pairing.gap();
     }
 
@@ -118,12 +105,8 @@ impl Decoder for Modbus {
     /// What remains of a datagram is malformed; what remains of a stream is not in the capture.
     fn flush(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
         let mut step = self.step(from, bytes, out);
-        if let (Step::More(_), Lane::Doubt(_)) = (step, *self.lane(from)) {
-            // No header will follow behind the bytes in doubt.
-            *self.lane(from) = Lane::Slack(bytes.len());
-            if let Look::Yes(_) = framing::header(bytes) {
-                step = self.step_mbap(from, bytes, out);
-            }
+        if let Step::More(_) = step {
+            step = self.last_step(from, bytes, out);
         }
         let Step::More(_) = step else { return step };
         let skip = framing::seek(self.framing, from, bytes, true).max(1);
@@ -151,6 +134,24 @@ impl Modbus {
         match from {
             Party::Client => &mut self.client,
             Party::Server => &mut self.server,
+        }
+    }
+
+    /// What was put off until more bytes come is decided without them.
+    fn last_step(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
+        let Look::Yes(header) = framing::header(bytes) else { return Step::More(MBAP) };
+        let lane = *self.lane(from);
+        match lane {
+            // No header will follow behind the bytes in doubt.
+            Lane::Doubt(_) => {
+                *self.lane(from) = Lane::Slack(bytes.len());
+                self.step_mbap(from, bytes, out)
+            }
+            // From one hole to the next there is just one PDU.
+            Lane::Gapped if bytes.len() == MBAP + header.pdu && self.framing != Framing::Rtu => {
+                self.settle(Framing::Mbap, from, bytes, out)
+            }
+            _ => Step::More(MBAP),
         }
     }
 
@@ -230,6 +231,26 @@ impl Modbus {
         Step::Done(length)
     }
 
+    /// See [`Lane::Gapped`].
+    fn step_gapped(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
+        if let (Look::No(_), Look::Yes(header)) =
+            (framing::begins(self.framing, from, bytes), framing::header(bytes))
+        {
+            let behind = bytes.get(MBAP + header.pdu..).unwrap_or_default();
+            match framing::header(behind) {
+                _ if self.framing == Framing::Rtu => {}
+                Look::Yes(_) => return self.settle(Framing::Mbap, from, bytes, out),
+                Look::More(needed) => return Step::More(MBAP + header.pdu + needed),
+                Look::No(_) => {}
+            }
+        }
+        let step = self.step_lost(from, NoticeKind::Gap, AFTER_GAP, bytes, out);
+        if let Step::Malformed { .. } = step {
+            *self.lane(from) = Lane::Lost(NoticeKind::Gap, AFTER_GAP);
+        }
+        step
+    }
+
     /// See [`Lane::Doubt`].
     fn step_doubt(&mut self, from: Party, left: usize, bytes: &[u8], out: &mut dyn Emit) -> Step {
         match framing::strict(from, bytes) {
@@ -306,177 +327,5 @@ impl Modbus {
         *self.lane(from) = Lane::Lost(NoticeKind::MalformedPdu, LOST);
         let skip = framing::seek(self.framing, from, bytes, self.transport == Transport::Udp);
         Step::Malformed { skip, notice, detail }
-    }
-
-    #[inline]
-    fn tell(&mut self, adu: Adu<'_>, out: &mut dyn Emit) {
-        self.values.clear();
-        match adu.from {
-            Party::Client => self.tell_request(adu, out),
-            Party::Server => self.tell_response(adu, out),
-        }
-    }
-
-    /// The objects and values that a PDU names itself, and the first rule that it breaks.
-    #[inline]
-    fn parse(&mut self, adu: Adu<'_>) -> (Objects<'static>, Option<&'static str>) {
-        let mut objects = Objects::new();
-        let mut fault = adu.fault;
-        if fault != Some(SHORT)
-            && pdu::parse(adu.from, adu.pdu, &mut objects, &mut self.values).is_err()
-        {
-            objects.clear();
-            self.values.clear();
-            fault = fault.or(Some(FIELDS));
-        }
-        (objects, fault.or(rules::check(adu.from, adu.pdu).err()))
-    }
-
-    fn tell_request(&mut self, adu: Adu<'_>, out: &mut dyn Emit) {
-        let (objects, fault) = self.parse(adu);
-        let function = adu.pdu.first().map_or(0, |code| u32::from(*code));
-        let subfunction = pdu::subfunction(adu.from, adu.pdu);
-        let id = out.message(
-            adu.from,
-            &Message {
-                role: Role::Request,
-                activity: names::activity(function, subfunction),
-                function,
-                subfunction,
-                unit: u32::from(adu.unit),
-                status: 0,
-                objects: &objects,
-                values: &self.values,
-                reply_to: None,
-                length: adu.length as u32,
-            },
-        );
-        if let Some(detail) = fault {
-            out.notice(adu.from, NoticeKind::MalformedPdu, detail, None);
-        }
-        if adu.broadcast {
-            return;
-        }
-        let now = out.now();
-        let request = Pending {
-            told: Told { id, frame: now.frame, time: now.time },
-            from: adu.from,
-            function,
-            subfunction,
-            objects: objects.iter().map(OwnedObject::from).collect(),
-            owed: !is_listen_only(function, subfunction),
-        };
-        self.pairing.ask(adu.key, request, out);
-    }
-
-    fn tell_response(&mut self, adu: Adu<'_>, out: &mut dyn Emit) {
-        let (own_objects, mut fault) = self.parse(adu);
-        let answer = Response::new(adu.pdu);
-        let (reply, fits) = answer.find(&mut self.pairing, adu);
-        let (request, unasked) = match reply {
-            Answer::To(request) => (Some(request), false),
-            Answer::Unasked => (None, true),
-            Answer::Unknown => (None, false),
-        };
-        let asked: &[OwnedObject] = request.as_ref().map_or(&[], |request| &request.objects);
-        let inherited: Objects<'_> =
-            asked.iter().map(|object| object.borrow(answer.status)).collect();
-        let objects: &[Object<'_>] = if inherited.is_empty() { &own_objects } else { &inherited };
-        if !fits {
-            self.values.clear();
-            fault = fault.or(Some(UNLIKE));
-        } else if answer.status == 0 && fault != Some(SHORT) {
-            fault = fault.or(pdu::parse_answer(adu.pdu, objects, &mut self.values).err());
-            self.values.retain(|value| {
-                let object = objects.get(usize::from(value.object));
-                object.is_some_and(|object| value.offset < object.count)
-            });
-        }
-        let subfunction = match &request {
-            Some(request) => request.subfunction,
-            None => answer.subfunction,
-        };
-        out.message(
-            adu.from,
-            &Message {
-                role: Role::Response,
-                activity: names::activity(answer.function, subfunction),
-                function: answer.function,
-                subfunction,
-                unit: u32::from(adu.unit),
-                status: answer.status,
-                objects,
-                values: &self.values,
-                reply_to: request.as_ref().map(|request| request.told),
-                length: adu.length as u32,
-            },
-        );
-        if !answer.is_exception {
-            let told = pdu::facts(adu.pdu, |key, value| out.fact(adu.from, key, value));
-            fault = fault.or(told.err());
-        }
-        if let Some(detail) = fault {
-            out.notice(adu.from, NoticeKind::MalformedPdu, detail, None);
-        }
-        if unasked {
-            let detail = "no request of this transaction, unit and function waits";
-            out.notice(adu.from, NoticeKind::UnaskedResponse, detail, None);
-        }
-    }
-}
-
-/// Diagnostics, force listen only: the server falls silent at once (clause 6.8.1).
-fn is_listen_only(function: u32, subfunction: u32) -> bool {
-    (function, subfunction) == (8, 4)
-}
-
-/// What a response says of itself.
-#[derive(Clone, Copy)]
-struct Response {
-    /// Without the exception bit.
-    function: u32,
-    subfunction: u32,
-    status: u16,
-    is_exception: bool,
-}
-
-impl Response {
-    fn new(pdu: &[u8]) -> Self {
-        let code = pdu.first().copied().unwrap_or_default();
-        let is_exception = code & EXCEPTION != 0;
-        let status = match *pdu {
-            _ if is_exception => match pdu.get(1) {
-                None | Some(0) => NO_EXCEPTION_CODE,
-                Some(&status) => u16::from(status),
-            },
-            [UMAS, _, UMAS_ERROR, ..] => u16::from(UMAS_ERROR),
-            _ => 0,
-        };
-        let subfunction =
-            if is_exception { NO_SUBFUNCTION } else { pdu::subfunction(Party::Server, pdu) };
-        Self { function: u32::from(code & !EXCEPTION), subfunction, status, is_exception }
-    }
-
-    /// Finds the request that waits for this: rather one that it fits in all, else one of its
-    /// function. The second is whether it fits.
-    fn find(self, pairing: &mut Pairing, adu: Adu<'_>) -> (Answer, bool) {
-        let is_same = |request: &Pending| {
-            let code = u32::from(!EXCEPTION);
-            let asked = if self.is_exception { request.function & code } else { request.function };
-            asked == self.function
-                && (self.subfunction == NO_SUBFUNCTION || request.subfunction == self.subfunction)
-        };
-        if self.is_exception {
-            return (pairing.answer(adu.key, is_same), true);
-        }
-        let fits =
-            |request: &Pending| is_same(request) && pdu::fits(adu.pdu, request.objects.first());
-        match pairing.answer(adu.key, fits) {
-            found @ Answer::To(_) => (found, true),
-            _ => match pairing.answer(adu.key, is_same) {
-                found @ Answer::To(_) => (found, false),
-                none => (none, true),
-            },
-        }
     }
 }

@@ -5,13 +5,13 @@
 
 use smallvec::SmallVec;
 
-use super::OwnedObject;
 use super::names::{
     COIL, DEVICE_IDENTIFICATION, DISCRETE_INPUT, FIFO_QUEUE, FILE_RECORD, HOLDING_REGISTER,
     INPUT_REGISTER, UMAS, UMAS_SIGNED,
 };
 use super::rules::{FILE_REFERENCE, MAX_FIFO_REGISTERS, MEI_IDENTIFICATION, Verdict, rule};
 use crate::bytes::{Cursor, Short};
+use crate::protocols::pairing::OwnedObject;
 use crate::protocols::{NO_SUBFUNCTION, Object, Party, Value};
 use crate::words::{Access, ValueKind};
 
