@@ -44,6 +44,7 @@ pub struct Recorder {
 
 impl Emit for Recorder {
     fn message(&mut self, from: Party, message: &Message<'_>) -> u64 {
+        assert!(message.objects.iter().all(|object| object.count > 0), "{message:?}");
         for value in message.values {
             let object = &message.objects[usize::from(value.object)];
             assert!(value.offset < object.count, "a value beyond its object: {message:?}");

@@ -106,10 +106,13 @@ impl Modbus {
             fault = fault.or(Some(UNLIKE));
         } else if answer.status == 0 && fault != Some(SHORT) {
             fault = fault.or(pdu::parse_answer(adu.pdu, objects, &mut self.values).err());
-            self.values.retain(|value| {
-                let object = objects.get(usize::from(value.object));
-                object.is_some_and(|object| value.offset < object.count)
-            });
+            if answer.function == 21 {
+                // An echo may claim more records, or longer ones, than were written.
+                self.values.retain(|value| {
+                    let object = objects.get(usize::from(value.object));
+                    object.is_some_and(|object| value.offset < object.count)
+                });
+            }
         }
         let subfunction = match &request {
             Some(request) => request.subfunction,

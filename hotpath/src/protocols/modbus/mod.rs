@@ -11,6 +11,10 @@
 //! - Values are told only where their address is sure: none where a response brings another
 //!   quantity, or echoes another address, than was asked.
 //!
+//! Where garbage goes on over several steps, each is [`Step::Malformed`] again, for its bytes are
+//! counted: how many there are depends on the segments, the messages do not. What follows a gap
+//! has the notice kind of a gap, for it is nobody's fault.
+//!
 //! In a stream, a length that contradicts the function leaves two places at which the next PDU may
 //! begin. What stands there decides, never where a segment ends; see [`Lane`].
 

@@ -147,7 +147,9 @@ fn parse_file_records(
         let (file, record, length) = (cursor.u16_be()?, cursor.u16_be()?, cursor.u16_be()?);
         let place = objects.len() as u16;
         let address = u64::from(file) << 16 | u64::from(record);
-        objects.push(range(FILE_RECORD, address, length, access));
+        if length > 0 {
+            objects.push(range(FILE_RECORD, address, length, access));
+        }
         if code == 21 {
             push_words(cursor.take(usize::from(length) * 2)?, place, length, values);
         }
