@@ -16,16 +16,14 @@ struct Feed {
     carried: Vec<(usize, u64)>,
     /// How many bytes the decoder asked for.
     needed: usize,
+    /// Whether the last bytes were no PDU: garbage is noticed once, however it is cut.
+    is_garbled: bool,
 }
 
 impl Feed {
     fn hold(&mut self, bytes: &[u8], frame: u64) {
         self.pending.extend_from_slice(bytes);
         self.carried.push((self.pending.len(), frame));
-    }
-
-    fn frame_at(&self, offset: usize) -> Option<u64> {
-        self.carried.iter().find(|(end, _)| offset < *end).map(|(_, frame)| *frame)
     }
 
     fn drop_head(&mut self, count: usize) {
@@ -35,6 +33,11 @@ impl Feed {
             *end -= count;
         }
     }
+}
+
+/// Which frame carried the byte at `offset`.
+fn frame_at(carried: &[(usize, u64)], offset: usize) -> Option<u64> {
+    carried.iter().find(|(end, _)| offset < *end).map(|(_, frame)| *frame)
 }
 
 /// A flow whose protocol is known.
@@ -80,11 +83,11 @@ impl Speech {
             if feed.pending.len() < feed.needed {
                 return;
             }
-            let waiting = std::mem::take(feed);
-            let used = self.decode(side, &waiting.pending, &|at| waiting.frame_at(at), scribe, now);
-            let needed = self.feed(side).needed;
+            let pending = std::mem::take(&mut feed.pending);
+            let carried = std::mem::take(&mut feed.carried);
+            let used = self.decode(side, &pending, &|at| frame_at(&carried, at), scribe, now);
             let feed = self.feed(side);
-            *feed = Feed { needed, ..waiting };
+            (feed.pending, feed.carried) = (pending, carried);
             feed.drop_head(used);
         }
         if self.datagrams || self.feed(side).pending.len() > MAX_PENDING {
@@ -107,11 +110,13 @@ impl Speech {
 
     /// What waits of `side` will never be completed.
     pub fn flush(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) {
-        let waiting = std::mem::take(self.feed(side));
+        let feed = self.feed(side);
+        let pending = std::mem::take(&mut feed.pending);
+        let carried = std::mem::take(&mut feed.carried);
         let from = self.party(side);
         let mut at = 0;
-        while let Some(rest) = waiting.pending.get(at..).filter(|rest| !rest.is_empty()) {
-            let first_frame = waiting.frame_at(at).unwrap_or(now.frame);
+        while let Some(rest) = pending.get(at..).filter(|rest| !rest.is_empty()) {
+            let first_frame = frame_at(&carried, at).unwrap_or(now.frame);
             let mut emitter = Emitter { place: self.place, scribe, first_frame, now };
             let step = self.decoder.flush(from, rest, &mut emitter);
             at += self.take_step(side, step, rest.len(), scribe, now).unwrap_or(rest.len());
@@ -152,13 +157,20 @@ impl Speech {
     ) -> Option<usize> {
         match step {
             // A decoder that does not move on would be our bug; one byte is the way out of it.
-            Step::Done(used) => Some(used.clamp(1, available)),
+            Step::Done(used) => {
+                self.feed(side).is_garbled = false;
+                Some(used.clamp(1, available))
+            }
             Step::More(needed) => {
                 self.feed(side).needed = needed.max(available + 1);
                 None
             }
             Step::Malformed { skip, notice, detail } => {
-                self.notice(side, notice, detail, scribe, now);
+                // A gap is told by who found it.
+                let was_garbled = std::mem::replace(&mut self.feed(side).is_garbled, true);
+                if !was_garbled && notice != NoticeKind::Gap {
+                    self.notice(side, notice, detail, scribe, now);
+                }
                 Some(skip.clamp(1, available))
             }
         }

@@ -163,8 +163,8 @@ impl Talk {
         match state {
             ConnectionState::Attempted => self.begin_again(scribe, now),
             ConnectionState::Refused | ConnectionState::Closed | ConnectionState::Reset => {
-                self.end_speech(scribe, now);
                 self.name_by_port(scribe, now);
+                self.end_speech(scribe, now);
             }
             ConnectionState::Open => {}
         }
@@ -177,8 +177,8 @@ impl Talk {
 
     /// The flow is forgotten: nothing more is heard of it.
     pub fn end_of_flow(&mut self, scribe: &mut Scribe, now: Arrival) {
-        self.end_speech(scribe, now);
         self.name_by_port(scribe, now);
+        self.end_speech(scribe, now);
     }
 
     /// A second ended in which the flow was active: it must have a name by now.
@@ -195,9 +195,19 @@ impl Talk {
         }
     }
 
-    /// Names the flow by its registered port, or plainly, if it has no name yet.
-    pub fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
-        if self.conversation == NONE {
+    /// Names the flow by its registered port, or plainly, if it has no name yet. What was heard
+    /// on a registered port and may be a PDU of its protocol is taken for one: nothing else will
+    /// come to tell.
+    fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
+        if self.conversation != NONE {
+            return;
+        }
+        let is_silent = matches!(&self.stage, Stage::Fresh(heard) if heard.is_empty());
+        if let (false, Some((protocol, _)), Some(transport)) =
+            (is_silent, self.registered(), self.transport())
+        {
+            self.claim(protocol, None, transport, scribe, now);
+        } else {
             let name = self.registered().map_or(&*self.plain, |(protocol, _)| protocol.name);
             let name = Box::<str>::from(name);
             self.name(&name, None, scribe, now);
