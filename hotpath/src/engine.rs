@@ -2,7 +2,7 @@
 
 use crate::columns::{Batch, SightingRow};
 use crate::flows::{Flow, FlowKey, FlowLimits, Flows};
-use crate::net::fragments::{Fragments, Outcome};
+use crate::net::fragments::{self, Fragments, Trouble};
 use crate::net::tcp::{self, Connection};
 use crate::net::{
     Address, Arp, Arrival, Body, IpPacket, Mac, Malformed, Packet, Side, Vlan, link, udp,
@@ -88,7 +88,7 @@ impl Engine {
         Self {
             scribe: Scribe::new(&settings.quotas),
             flows: Flows::new(&settings.flows),
-            fragments: Fragments::default(),
+            fragments: Fragments::new(fragments::Limits::default()),
             bindings: Vec::new(),
             health: Health::default(),
             clock: 0,
@@ -231,6 +231,7 @@ impl Engine {
     }
 
     fn end_flows(&mut self, now: Arrival) {
+        self.finish_fragments(now);
         self.flows.end_all(&mut self.scribe, now);
     }
 
@@ -342,21 +343,33 @@ impl Engine {
 
     fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, length: u32, now: Arrival) {
         self.health.fragments += 1;
-        let Self { fragments, scribe, .. } = self;
-        let outcome = fragments.accept(packet.vlan, ip, now, &mut |kind, detail, at| {
-            scribe.notice(kind, NONE, NONE, detail, None, at);
-        });
-        if let Outcome::Whole { payload, first_frame } = outcome {
-            let whole = IpPacket { fragment: None, payload: &payload, missing: 0, ..*ip };
-            self.ip(packet, &whole, length, first_frame, now);
+        let mut troubles = Vec::new();
+        let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
+        self.tell_troubles(&troubles, now);
+        let Some(datagram) = whole else { return };
+        match datagram.packet() {
+            Ok(whole) => self.ip(packet, &whole, length, datagram.first.frame, now),
+            Err(malformed) => self.malformed(malformed, now),
         }
     }
 
     fn expire_fragments(&mut self, now: Arrival) {
-        let Self { fragments, scribe, .. } = self;
-        fragments.expire(now, &mut |kind, detail, at| {
-            scribe.notice(kind, NONE, NONE, detail, None, at);
-        });
+        let mut troubles = Vec::new();
+        self.fragments.expire(now.time, &mut troubles);
+        self.tell_troubles(&troubles, now);
+    }
+
+    fn finish_fragments(&mut self, now: Arrival) {
+        let mut troubles = Vec::new();
+        self.fragments.finish(&mut troubles);
+        self.tell_troubles(&troubles, now);
+    }
+
+    fn tell_troubles(&mut self, troubles: &[Trouble], now: Arrival) {
+        for trouble in troubles {
+            let source = self.endpoint(trouble.vlan, trouble.source, NONE, now);
+            self.scribe.notice(trouble.kind, NONE, source, trouble.detail, None, trouble.first);
+        }
     }
 
     fn segment(

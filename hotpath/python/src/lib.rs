@@ -104,6 +104,7 @@ impl Hotpath {
     /// Starts to read a capture file: a new session.
     ///
     /// Raises `CaptureError` if it cannot be read, `RuntimeError` while another is being read.
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
     fn open(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         let source = py
             .detach(|| file::open(&path))
@@ -348,10 +349,10 @@ fn dict<'py>(
     Ok(dict)
 }
 
-fn objects<'py>(
-    py: Python<'py>,
+fn objects(
+    py: Python<'_>,
     cells: impl Iterator<Item = PyResult<Py<PyAny>>>,
-) -> PyResult<Bound<'py, PyArray1<Py<PyAny>>>> {
+) -> PyResult<Bound<'_, PyArray1<Py<PyAny>>>> {
     Ok(PyArray1::from_owned_object_array(py, cells.collect::<PyResult<Vec<_>>>()?.into()))
 }
 

@@ -90,7 +90,7 @@ pub fn parse_v4(bytes: &[u8], cut: u32) -> Result<IpPacket<'_>, Malformed> {
         offset,
         more,
     });
-    let mut packet = IpPacket {
+    let packet = IpPacket {
         source: Address::V4([s0, s1, s2, s3]),
         target: Address::V4([t0, t1, t2, t3]),
         ttl,
@@ -100,8 +100,15 @@ pub fn parse_v4(bytes: &[u8], cut: u32) -> Result<IpPacket<'_>, Malformed> {
         missing,
     };
     if protocol == AUTHENTICATION && fragment.is_none() {
-        skip_extensions(&mut packet)?;
+        return without_extensions(packet);
     }
+    Ok(packet)
+}
+
+/// By value, so that packets without extensions need not live in memory on their way.
+#[cold]
+fn without_extensions(mut packet: IpPacket<'_>) -> Result<IpPacket<'_>, Malformed> {
+    skip_extensions(&mut packet)?;
     Ok(packet)
 }
 

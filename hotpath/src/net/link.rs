@@ -60,11 +60,7 @@ fn ethernet(mut cursor: Cursor<'_>, cut: u32) -> Result<Packet<'_>, Malformed> {
     let target = cursor.array::<6>().map_err(|Short| SHORT_LINK)?;
     let source = cursor.array::<6>().map_err(|Short| SHORT_LINK)?;
     let ether_type = cursor.u16_be().map_err(|Short| SHORT_LINK)?;
-    let mut packet = tagged(ether_type, cursor, cut, Some(source), Some(target))?;
-    if let Body::Other { ether_type: length @ ..MIN_ETHER_TYPE, payload } = &mut packet.body {
-        *payload = payload.get(..usize::from(*length)).unwrap_or(payload);
-    }
-    Ok(packet)
+    tagged(ether_type, cursor, cut, Some(source), Some(target))
 }
 
 /// Linux cooked v1: packet type, hardware type, address length, address (8), protocol.
@@ -132,7 +128,12 @@ fn tagged(
             vlan = Vlan(vlan.0 << 12 | id);
         }
     }
-    Ok(Packet { vlan, source_mac, target_mac, body: body(ether_type, cursor.rest(), cut)? })
+    let mut rest = cursor.rest();
+    if ether_type < MIN_ETHER_TYPE && target_mac.is_some() {
+        // On Ethernet this is a length, which tells where the padding begins.
+        rest = rest.get(..usize::from(ether_type)).unwrap_or(rest);
+    }
+    Ok(Packet { vlan, source_mac, target_mac, body: body(ether_type, rest, cut)? })
 }
 
 #[inline]

@@ -86,10 +86,6 @@ impl Pending {
         piece.bytes.len() + CHUNK_COST
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
     /// Whether `piece` would exceed the bounds of a stream.
     pub(super) fn is_full_for(&self, piece: &Piece<'_>) -> bool {
         self.chunks.len() >= MAX_PENDING_SEGMENTS
@@ -179,11 +175,13 @@ impl Pending {
     #[cfg(test)]
     pub(super) fn is_sound(&self, next: u32) -> bool {
         let mut end = 0;
-        let distance = super::distance;
-        self.chunks.iter().all(|chunk| {
-            let sound = distance(next, chunk.sequence) >= end && chunk.span() > 0;
-            end = distance(next, chunk.sequence) + chunk.span() as i32;
-            sound
-        }) && self.cost == self.chunks.iter().map(Chunk::cost).sum::<usize>()
+        !self.chunks.is_empty()
+            && self.chunks.iter().all(|chunk| {
+                let from = i64::from(super::distance(next, chunk.sequence));
+                let sound = from >= end && chunk.span() > 0;
+                end = from + i64::from(chunk.span());
+                sound
+            })
+            && self.cost == self.chunks.iter().map(Chunk::cost).sum::<usize>()
     }
 }

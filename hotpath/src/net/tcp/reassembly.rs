@@ -6,6 +6,9 @@ use super::{Flags, Segment, distance};
 use crate::net::{Arrival, Receiver};
 use crate::words::NoticeKind;
 
+/// No frame has more; an original length that claims more is wrong.
+const MAX_LOST: u32 = 1024 * 1024;
+
 impl Stream {
     /// Takes a segment that has data, a FIN or nothing. `sequence` is the number of its first
     /// byte, which is one more than its own after a SYN.
@@ -16,7 +19,8 @@ impl Stream {
         context: &mut Context<'_, R>,
     ) {
         let before = self.next;
-        let piece = Piece { sequence, bytes: segment.payload, lost: segment.missing };
+        let lost = segment.missing.min(MAX_LOST);
+        let piece = Piece { sequence, bytes: segment.payload, lost };
         let fin = segment.flags.has(Flags::FIN);
         if self.marks.has(Marks::KNOWN) {
             self.find_again(&piece, fin, context);
@@ -24,14 +28,28 @@ impl Stream {
             return;
         }
         if self.is_finished() {
-            self.counters.retransmissions =
-                self.counters.retransmissions.saturating_add(u32::from(piece.span() > 0 || fin));
+            self.repeat_after_end(&piece, fin, context);
             return;
         }
         self.note_end(&piece, fin);
         self.take(piece, fin, context);
         self.drain(context);
         self.settle(before, context.now);
+    }
+
+    /// What comes after a FIN repeats bytes from before it; else that FIN was forged.
+    fn repeat_after_end<R: Receiver>(
+        &mut self,
+        piece: &Piece<'_>,
+        fin: bool,
+        context: &mut Context<'_, R>,
+    ) {
+        let behind = distance(piece.sequence, self.next).unsigned_abs();
+        if piece.span() > 0 && distance(self.next, piece.sequence) < 0 {
+            self.compare(piece, behind.saturating_sub(1).min(piece.span()), context);
+        }
+        let repeats = u32::from(piece.span() > 0 || fin);
+        self.counters.retransmissions = self.counters.retransmissions.saturating_add(repeats);
     }
 
     /// Notes a FIN. Where a side says more after its FIN, the data are believed: a forged FIN
@@ -43,7 +61,7 @@ impl Stream {
         }
         let held = self.pending.as_ref().and_then(|pending| pending.end());
         let is_last = held.is_none_or(|held| distance(held, end) >= 0);
-        if fin && is_last && (0..=MAX_AHEAD as i32).contains(&distance(self.next, end)) {
+        if fin && is_last && end.wrapping_sub(self.next) <= MAX_AHEAD {
             self.fin = end;
             self.marks.set(Marks::FIN);
         }
@@ -81,14 +99,15 @@ impl Stream {
             return;
         }
         self.marks.clear(Marks::TENTATIVE);
-        // A number that was given up, and that the receiver still waits for, was not the truth:
-        // without this rule one segment forged far ahead would silence all that follow.
-        let (from, to) = self.skipped;
-        let was_skipped = distance(from, sequence) >= 0 && distance(sequence, to) > 0;
-        let still_awaited = self.marks.has(Marks::ACKED) && distance(self.acked, sequence) >= 0;
+        // A number in doubt that the receiver still waits for: without this rule one segment
+        // forged far ahead would silence all that follow.
+        let (from, to) = self.doubtful;
+        let is_in_doubt = distance(from, sequence) >= 0 && distance(sequence, to) > 0;
         if self.place(sequence) == Place::Elsewhere {
+            self.doubtful = (sequence.wrapping_sub(MAX_AHEAD), sequence);
             self.restart_at(sequence, u64::try_from(ahead).unwrap_or(0), context);
-        } else if ahead < 0 && was_skipped && still_awaited {
+        } else if ahead < 0 && is_in_doubt && self.is_awaited(sequence) {
+            self.doubtful = (from, sequence);
             self.restart_at(sequence, 0, context);
         }
     }
@@ -98,7 +117,6 @@ impl Stream {
             context.budget.give(pending.cost());
         }
         self.marks.clear(Marks::FIN | Marks::FINISHED | Marks::WAITING);
-        self.skipped = (sequence, sequence);
         self.next = sequence;
         self.tell_gap(lost, context);
     }
@@ -121,12 +139,11 @@ impl Stream {
         if piece.span() == 0 {
             return;
         }
-        if ahead > 0 && self.marks.has(Marks::ACKED) {
-            let acked = distance(self.next, self.acked);
-            if acked > 0 && acked.unsigned_abs() <= MAX_AHEAD {
-                let until = if acked < ahead { self.acked } else { piece.sequence };
-                self.give_up_to(until, context);
-            }
+        let is_acked_ahead = self.marks.has(Marks::ACKED)
+            && (1..=MAX_AHEAD).contains(&self.acked.wrapping_sub(self.next));
+        if ahead > 0 && is_acked_ahead {
+            let is_nearer = distance(self.acked, piece.sequence) > 0;
+            self.give_up_to(if is_nearer { self.acked } else { piece.sequence }, context);
         }
         let ahead = distance(self.next, piece.sequence);
         if ahead < 0 {
@@ -156,9 +173,27 @@ impl Stream {
         let repeated = piece.bytes.get(..overlap as usize).unwrap_or(piece.bytes);
         let end = piece.sequence.wrapping_add(repeated.len() as u32);
         let behind = distance(end, self.next).unsigned_abs() as usize;
+        let behind = behind.saturating_sub(usize::from(self.is_finished()));
         if self.recent.as_ref().is_some_and(|recent| recent.disagrees(end, behind, repeated)) {
             disagree(context);
+            if self.is_awaited(piece.sequence) {
+                // If the first bytes were forged, the sender goes on before `next`.
+                self.doubt_from(piece.sequence.wrapping_add(overlap));
+            }
         }
+    }
+
+    /// Puts what lies from here to `next` in doubt, with what is in doubt nearby: each of several
+    /// forged segments may have made a gap.
+    const fn doubt_from(&mut self, from: u32) {
+        let (old, end) = self.doubtful;
+        let goes_on = old != end && from.wrapping_sub(old) <= MAX_AHEAD;
+        self.doubtful = (if goes_on { old } else { from }, self.next);
+    }
+
+    /// Whether the other side has yet to acknowledge the byte of this number.
+    const fn is_awaited(&self, sequence: u32) -> bool {
+        self.marks.has(Marks::ACKED) && distance(self.acked, sequence) >= 0
     }
 
     fn deliver_piece<R: Receiver>(&mut self, piece: &Piece<'_>, context: &mut Context<'_, R>) {
@@ -175,12 +210,7 @@ impl Stream {
         }
         let from = self.next;
         self.next = from.wrapping_add(count);
-        let (old, _) = self.skipped;
-        let unanswered = old != self.skipped.1
-            && self.marks.has(Marks::ACKED)
-            && distance(self.acked, old) >= 0
-            && distance(old, from) >= 0;
-        self.skipped = (if unanswered { old } else { from }, self.next);
+        self.doubt_from(from);
         self.tell_gap(u64::from(count), context);
     }
 
@@ -254,9 +284,7 @@ impl Stream {
         [front, fin, acked]
             .into_iter()
             .flatten()
-            .filter(|number| {
-                (1..=i64::from(MAX_AHEAD)).contains(&i64::from(distance(self.next, *number)))
-            })
+            .filter(|number| (1..=MAX_AHEAD).contains(&number.wrapping_sub(self.next)))
             .min_by_key(|number| distance(self.next, *number))
     }
 

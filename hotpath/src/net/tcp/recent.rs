@@ -34,8 +34,10 @@ impl Recent {
         if let Some(room) = self.ring.get_mut(place..place + head.len()) {
             room.copy_from_slice(head);
         }
-        if let Some(room) = self.ring.get_mut(..tail.len()) {
-            room.copy_from_slice(tail);
+        if !tail.is_empty() {
+            if let Some(room) = self.ring.get_mut(..tail.len()) {
+                room.copy_from_slice(tail);
+            }
         }
         self.held = self.held.saturating_add(bytes.len()).min(SIZE);
     }

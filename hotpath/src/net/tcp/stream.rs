@@ -89,8 +89,9 @@ pub(super) struct Stream {
     pub(super) acked: u32,
     pub(super) initial: u32,
     pub(super) fin: u32,
-    /// Numbers that were given up without an acknowledgment, from and to; equal for none.
-    pub(super) skipped: (u32, u32),
+    /// Numbers in doubt, from and to (equal for none): they were given up, or what was delivered
+    /// there was contradicted.
+    pub(super) doubtful: (u32, u32),
     pub(super) waiting_since: i64,
     pub(super) marks: Marks,
     pub(super) pending: Option<Box<Pending>>,
@@ -199,10 +200,12 @@ impl Stream {
         self.expect(initial.wrapping_add(1));
     }
 
-    /// Takes the next number from what the other side says, if nothing better is known.
+    /// Takes the next number from what is seen, if nothing better is known. Nothing honest lies
+    /// before it, unless what was seen was forged.
     pub(super) const fn expect(&mut self, next: u32) {
         if !self.marks.has(Marks::KNOWN) {
             self.next = next;
+            self.doubtful = (next.wrapping_sub(MAX_AHEAD), next);
             self.marks.set(Marks::KNOWN);
         }
     }
@@ -237,8 +240,6 @@ impl Stream {
 
     #[cfg(test)]
     pub(super) fn is_sound(&self) -> bool {
-        self.pending
-            .as_ref()
-            .is_none_or(|pending| !pending.is_empty() && pending.is_sound(self.next))
+        self.pending.as_ref().is_none_or(|pending| pending.is_sound(self.next))
     }
 }
