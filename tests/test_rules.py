@@ -202,7 +202,7 @@ def paths_of(data: Any, path: Keys = ()) -> list[Keys]:
 
 
 @given(text=documents)
-@settings(suppress_health_check=list(HealthCheck), max_examples=200)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 def test_every_key_of_a_valid_text_is_found_where_it_stands(path: Path, text: str) -> None:
     try:
         data = tomllib.loads(text)
@@ -219,7 +219,7 @@ def test_every_key_of_a_valid_text_is_found_where_it_stands(path: Path, text: st
 
 
 @given(text=st.text())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_text_is_a_document_or_one_line(path: Path, text: str) -> None:
     path.write_bytes(text.encode(errors="surrogateescape"))
     try:

@@ -27,7 +27,9 @@ plain = st.recursive(
     | st.binary(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-reused_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+reused_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None
+)
 
 
 def nested(depth: int) -> list[Any]:
@@ -392,6 +394,7 @@ def test_damaged_names(damaged: object, kind: type[Any]) -> None:
         unspell(damaged, kind)
 
 
+@settings(deadline=None)
 @given(value=plain, kind=st.sampled_from([type(name) for name in NAMES]))
 def test_hostile_names(value: object, kind: type[Name]) -> None:
     try:

@@ -83,6 +83,15 @@ def test_an_open_second_waits_for_its_end() -> None:
     assert [len(tick.tables.messages) for tick in ticks.feed(second)] == [2]
 
 
+def test_an_open_second_ends_though_nothing_more_is_said_in_it() -> None:
+    wire = Wire()
+    wire.request(0.0, 3)
+    ticks = Ticks(wire.names)
+    assert list(ticks.feed(wire.batch(close=False))) == []
+    wire.request(1.0, 3)
+    assert [tick.second - wire.start for tick in ticks.feed(wire.batch())] == [0, 1]
+
+
 def test_the_other_tables() -> None:
     wire = Wire()
     wire.connection(0.0, "refused", client="10.0.0.66", port=503)

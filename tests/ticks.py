@@ -182,6 +182,7 @@ class Wire:
         }
         self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
         self._when: dict[str, list[tuple[int, int]]] = {name: [] for name in TABLES}
+        self._open: set[tuple[int, int]] = set()  # the second that the last batch left open
         self._said: dict[int, _Said] = {}
         self._messages = self._items = self._frame = 0
         self._now = 0
@@ -488,7 +489,9 @@ class Wire:
         return tick
 
     def _marks(self, close: bool) -> dict[str, Array]:
-        moments = sorted({moment for when in self._when.values() for moment in when})
+        said = {moment for when in self._when.values() for moment in when}
+        moments = sorted(said | self._open)
+        self._open = set() if close else set(moments[-1:])
         if not close:
             moments = moments[:-1]
         marks = {
