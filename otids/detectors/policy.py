@@ -424,7 +424,7 @@ class _Report:
             return "; the device answered without error"
         protocol = self._protocol(int(symbols[0]))
         errors = ", ".join(status_name(protocol, one) for one in refused[:4].tolist())
-        some = "" if np.all(status != 0) else f"{np.count_nonzero(status)} times "
+        some = "" if np.all(status) else f"{np.count_nonzero(status)} of {len(status)} "
         return f"; the device refused {some}({errors})"
 
 

@@ -145,7 +145,7 @@ def test_the_answer_is_told_and_flagged() -> None:
     assert restart.rows["messages"].tolist() == [2, 3]
     assert stop.observed.endswith(f"; the device refused ({status_name('modbus', 1)})")
     assert stop.rows["messages"].tolist() == [4, 5]
-    assert start.observed.endswith(f"; the device refused 1 times ({status_name('modbus', 2)})")
+    assert start.observed.endswith(f"; the device refused 1 of 2 ({status_name('modbus', 2)})")
     assert start.rows["messages"].tolist() == [6, 7, 8, 9]
 
 
