@@ -61,7 +61,7 @@ class Pipeline:
         detectors: Sequence[Detector],
         triage: Triage,
         inventory: Inventory,
-        commit: Callable[[Sequence[Alert]], None] = lambda alerts: None,
+        commit: Callable[[Sequence[Alert]], None],
         *,
         strict: bool = False,
     ) -> None:
@@ -207,9 +207,9 @@ def fold(findings: Iterable[Finding]) -> list[Finding]:
     kept: list[Finding] = []
     extra: dict[int, list[str]] = {}
     for finding in findings:
-        rows = finding.rows.get("messages")
         place = None
         if finding.detector == "novelty" and set(finding.rows) == {"messages"}:
+            rows = finding.rows["messages"]
             place = next(
                 (
                     number

@@ -65,22 +65,22 @@ class ConversationName(NamedTuple):
 
 
 class RangeName(NamedTuple):
-    """A range of objects of one type; `count` 0 means the type as such."""
+    """A range of objects of one type; `size` 0 means the type as such."""
 
     kind: str
     address: int
-    count: int
+    size: int
     access: str
     name: str
 
     def __str__(self) -> str:
         if self.name:
             return f"{self.kind} {self.name}"
-        if self.count == 0:
+        if self.size == 0:
             return self.kind
-        if self.count == 1:
+        if self.size == 1:
             return f"{self.kind} {self.address}"
-        return f"{self.kind} {self.address}–{self.address + self.count - 1}"
+        return f"{self.kind} {self.address}–{self.address + self.size - 1}"
 
 
 class SymbolName(NamedTuple):
@@ -281,16 +281,21 @@ class Tables:
     notices: Notices
 
     @classmethod
+    def of(cls, tables: Mapping[str, Mapping[str, Array]]) -> Self:
+        """Wrap columns by table and name."""
+        wrapped: dict[str, Any] = {name: table.of(tables[name]) for name, table in TABLES.items()}
+        return cls(**wrapped)
+
+    @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Put several stretches (at least one) behind each other."""
         if len(parts) == 1:
             return parts[0]
-        return cls(
-            **{
-                name: table.join([getattr(part, name) for part in parts])
-                for name, table in TABLES.items()
-            }
-        )
+        joined: dict[str, Any] = {
+            name: table.join([getattr(part, name) for part in parts])
+            for name, table in TABLES.items()
+        }
+        return cls(**joined)
 
     def rows(self, starts: Mapping[str, int], stops: Mapping[str, int]) -> Self:
         """The stretch from `starts` to `stops`, row numbers by table name."""
@@ -542,7 +547,7 @@ class Batch:
         return cls(
             raw.session,
             raw.until,
-            Tables(**{name: table.of(raw.tables[name]) for name, table in TABLES.items()}),
+            Tables.of(raw.tables),
             raw.marks,
             raw.defined,
             raw.retired,

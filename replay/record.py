@@ -80,9 +80,7 @@ def wait_for_line(process: subprocess.Popen[str], what: str) -> str:
     return line
 
 
-def start_capture(
-    network: Network, path: Path, seconds: float
-) -> subprocess.Popen[str]:
+def start_capture(network: Network, path: Path, seconds: float) -> subprocess.Popen[str]:
     """Capture all that the bridge forwards, at most for `seconds`.
 
     Returns when it listens; RecordingError if it does not.

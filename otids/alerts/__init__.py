@@ -1,0 +1,1 @@
+"""Finding becomes alert: catalogue, dedupe, severity, explanation, evidence."""

@@ -1,0 +1,16 @@
+"""One file per way in which traffic can deviate; each knows traffic, and nothing to its right."""
+
+from collections.abc import Iterable
+
+from otids.detectors.base import Detector
+from otids.detectors.novelty import Novelty
+from otids.detectors.policy import Policy
+from otids.rules.policies import PolicyRule
+
+
+def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
+    """Every detector, fresh. A new one is one more line here."""
+    return [
+        Policy(rules),
+        Novelty(),
+    ]

@@ -8,14 +8,12 @@ a dictionary was at its bound, counts as told in the rule's favour: a scan must 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
 
-from otids.candidates import Candidates
-from otids.conditions import NO, YES, Condition, PolicyRule, Said, Touched
 from otids.detectors.base import (
     MOST_MEMBERS,
     Cause,
@@ -26,6 +24,8 @@ from otids.detectors.base import (
     StateError,
     frames_of,
 )
+from otids.rules.candidates import Candidates
+from otids.rules.conditions import NO, YES, Condition, PolicyRule, Said, Touched
 from otids.traffic import (
     ACTIVITIES,
     NO_SUBFUNCTION,
@@ -97,8 +97,13 @@ class Policy:
                 for cause in _Report(tick, view, rule).causes(kept):
                     self._accept(cause)
 
-    def forget(self, symbols: Array) -> None:
+    def learned(self) -> Mapping[str, Array]:
+        """Nothing: rules are about words, not about ids."""
+        return {}
+
+    def forget(self, retired: Mapping[str, Array]) -> None:
         """Forget what was compiled for ids that may come to mean something else."""
+        symbols = retired["symbols"]
         self._class_of[symbols[symbols < len(self._class_of)]] = _NEW
 
     def begin_learning(self) -> None:

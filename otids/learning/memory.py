@@ -38,7 +38,11 @@ class Memory:
         self.declared = False  # a person says that what comes is normal
         self._accepted: dict[Key, None] = {}
         self._names: Dictionaries | None = None
-        self._forget_all()
+        self._symbols: Array = np.zeros(1, np.bool_)
+        self._conversations: Array = np.zeros(1, np.bool_)
+        self._endpoints: Array = np.zeros(1, np.bool_)
+        self._heard: Array = np.zeros(1, np.int64)
+        self._last: Array = np.zeros(1, np.int64)
 
     # --- asking ------------------------------------------------------------------------------
 
@@ -208,11 +212,14 @@ class Memory:
             column[ids[ids < len(column)]] = False
 
     def _forget_all(self) -> None:
-        self._symbols = np.zeros(1, np.bool_)
-        self._conversations = np.zeros(1, np.bool_)
-        self._endpoints = np.zeros(1, np.bool_)
-        self._heard = np.zeros(1, np.int64)
-        self._last = np.zeros(1, np.int64)
+        for column in (
+            self._symbols,
+            self._conversations,
+            self._endpoints,
+            self._heard,
+            self._last,
+        ):
+            column[:] = 0
 
     def _look_anew(self) -> None:
         """What is known has changed: every id is examined again."""

@@ -64,7 +64,7 @@ class Vocabulary:
         if symbol.unit not in self.units and not symbol.coarse:
             return [Novelty("unit", (symbol.unit,), f"unit {symbol.unit}")]
         items = [
-            Novelty("item", (*key, one.address, one.count), f"{one} of unit {symbol.unit}")
+            Novelty("item", (*key, one.address, one.size), f"{one} of unit {symbol.unit}")
             for one in symbol.objects
             if not self._has(key := ItemKey(symbol.unit, one.access, one.kind, one.name), one)
         ]
@@ -158,7 +158,7 @@ class Vocabulary:
     def _has(self, key: ItemKey, one: RangeName) -> bool:
         spans = self.items.get(key)
         return spans is not None and (
-            one.count == 0 or spans.covers(one.address, one.address + one.count)
+            one.size == 0 or spans.covers(one.address, one.address + one.size)
         )
 
     def _learn_item(self, key: ItemKey, one: RangeName) -> bool:
@@ -167,9 +167,9 @@ class Vocabulary:
             if len(self.items) >= MOST_KINDS:
                 return False
             spans = self.items[key] = Intervals()
-        if len(spans) >= MOST_SPANS and not spans.covers(one.address, one.address + one.count):
+        if len(spans) >= MOST_SPANS and not spans.covers(one.address, one.address + one.size):
             return False
-        spans.add(one.address, one.address + one.count)
+        spans.add(one.address, one.address + one.size)
         return True
 
     def _change(self, level: str, what: tuple[str | int, ...], *, known: bool) -> None:
@@ -182,12 +182,13 @@ class Vocabulary:
             if not known and not len(spans):
                 del self.items[key]
             return
-        table: set[Any] = {
+        tables: dict[str, set[Any]] = {
             "activity": self.activities,
             "function": self.functions,
             "unit": self.units,
             "status": self.statuses,
-        }[level]
+        }
+        table = tables[level]
         entry = what[0] if len(what) == 1 else tuple(what)
         (table.add if known else table.discard)(entry)
 

@@ -158,9 +158,7 @@ class Operator:
             return not now
         return self._rng.choice([value for value in actuator.choices() if value != now])
 
-    def _correct(
-        self, coils: list[int], holding: list[int]
-    ) -> tuple[Actuator, Value] | None:
+    def _correct(self, coils: list[int], holding: list[int]) -> tuple[Actuator, Value] | None:
         for tag, value in self._values.items():
             actuator = self._actuators[tag]
             image = coils if isinstance(actuator, Switch) else holding
@@ -193,10 +191,7 @@ async def watch(plc: Plc, seed: int, end: float, *, walk: bool) -> None:
             client.close()
             client = await connect(plc)
             reconnect += rng.randint(*HMI_RECONNECT_POLLS)
-        images = {
-            (what.function, what.unit): await read(client, what)
-            for what in plc.hmi_reads
-        }
+        images = {(what.function, what.unit): await read(client, what) for what in plc.hmi_reads}
         if action := operator.decide(poll, images[1, 1], images[3, 1]):
             await write(client, *action)
         poll += 1

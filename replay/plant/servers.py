@@ -52,14 +52,10 @@ class UnknownFunction(ModbusPDU):
     def decode(self, data: bytes) -> None:
         """Accept any data."""
 
-    async def datastore_update(
-        self, context: ModbusServerContext, device_id: int
-    ) -> ModbusPDU:
+    async def datastore_update(self, context: ModbusServerContext, device_id: int) -> ModbusPDU:
         """Answer exception 1."""
         del context
-        return ExceptionResponse(
-            self.function_code, ExcCodes.ILLEGAL_FUNCTION, device_id=device_id
-        )
+        return ExceptionResponse(self.function_code, ExcCodes.ILLEGAL_FUNCTION, device_id=device_id)
 
 
 def unknown_functions() -> list[type[ModbusPDU]]:
@@ -112,9 +108,7 @@ def build_devices(plc: Plc, rng: random.Random) -> list[SimDevice]:
     )
     if plc is not PLC_2:
         return [main]
-    meter = SimDevice(
-        id=TURBIDITY_UNIT, simdata=_registers(8, {}), action=wait_for_scan
-    )
+    meter = SimDevice(id=TURBIDITY_UNIT, simdata=_registers(8, {}), action=wait_for_scan)
     return [main, meter]
 
 
@@ -161,13 +155,9 @@ async def serve(plc: Plc, seed: int, seconds: float) -> None:
     await server.serve_forever(background=True)
     process = asyncio.create_task(run_process(plc, seed, server))
     ended = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGTERM, ended.set_result, None
-    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set_result, None)
     print("ready", flush=True)
-    await asyncio.wait(
-        {process, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-    )
+    await asyncio.wait({process, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     if process.done():
         process.result()
     process.cancel()

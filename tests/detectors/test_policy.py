@@ -12,8 +12,8 @@ from ticks import HMI, PLC, Touch, Wire, reads, writes
 
 from otids.detectors.base import Finding, Quarantine, StateError
 from otids.detectors.policy import MOST_FINDINGS, Policy
-from otids.policies import load_policies
-from otids.rules import RuleError, packaged
+from otids.rules.files import RuleError, packaged
+from otids.rules.policies import load_policies
 from otids.traffic import function_name, status_name
 
 ATTACKER = "10.0.0.66"
@@ -410,12 +410,12 @@ def test_an_id_that_changes_its_meaning() -> None:
     wire.retire("symbols", [1])
     wire.request(1.0, 90, subfunction=0x41)
     batch = wire.batch()
-    policy.forget(batch.retired["symbols"])
+    policy.forget(batch.retired)
     wire.names.update(batch)
     assert batch.defined["symbols"]["id"].tolist() == [1]
     (tick,) = wire._ticks.feed(batch)
     assert [one.kind for one in policy.judge(tick)] == ["policy.umas-stop-plc"]
-    policy.forget(np.array([0, 1, 10**6], np.uint32))
+    policy.forget({"symbols": np.array([0, 1, 10**6], np.uint32)})
     assert len(policy.judge(tick)) == 1
 
 

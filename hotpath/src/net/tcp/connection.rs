@@ -26,8 +26,10 @@ pub enum Accepted {
 /// bytes had acknowledged are delivered, or given up as a gap, before those. Holes are given up
 /// when the receiver acknowledges them, at the bounds [`super::MAX_PENDING_BYTES`],
 /// [`super::MAX_PENDING_SEGMENTS`] and the [`Budget`], after [`super::HOLE_NANOSECONDS`] without
-/// progress, and at the end. An acknowledgment alone, with nothing held, is only remembered:
-/// captures of two mirrored directions often have it before the bytes it acknowledges.
+/// progress, and at the end. Captures of two mirrored directions often have an acknowledgment
+/// just before the bytes it acknowledges: with nothing held beyond them, an acknowledgment alone
+/// is only remembered, and data that it comes with are held back until those bytes come, their
+/// sender goes on without them, or [`super::CAUSE_NANOSECONDS`] pass.
 ///
 /// [`ConnectionState::Attempted`] always begins a new connection. A segment other than SYN and
 /// RST without ACK is ignored, as its receiver does (RFC 9293 section 3.10.7.4).
@@ -107,15 +109,22 @@ impl Connection {
     /// Gives up holes that were waited for too long.
     pub fn expire<R: Receiver>(&mut self, now: Arrival, budget: &mut Budget, receiver: &mut R) {
         for side in [Side::First, Side::Second] {
+            if self.both(side).0.is_blocked_too_long(now.time) {
+                self.release(side, now, budget, receiver);
+            }
             let context = &mut Context { side, now, budget, receiver };
             self.both(side).0.expire(context);
         }
+        self.unblock(now, budget, receiver);
         self.close_if_finished(now, receiver);
     }
 
     /// Delivers all that is held and gives the budget back. Nothing is told of the state: the
     /// capture ended, not the connection.
     pub fn finish<R: Receiver>(&mut self, now: Arrival, budget: &mut Budget, receiver: &mut R) {
+        for side in [Side::First, Side::Second] {
+            self.release(side, now, budget, receiver);
+        }
         for side in [Side::First, Side::Second] {
             let context = &mut Context { side, now, budget, receiver };
             self.both(side).0.flush(context);
@@ -198,18 +207,34 @@ impl Connection {
         budget: &mut Budget,
         receiver: &mut R,
     ) {
+        let acknowledgment = segment.acknowledgment;
+        let (me, peer) = self.both(side);
+        if peer.blocked_until().is_some() && me.past(segment.sequence).is_some_and(|past| past < 0)
+        {
+            // This side went on: the bytes that the other one acknowledged will not come.
+            self.release(side.other(), now, budget, receiver);
+        }
         let (me, peer) = self.both(side);
         let place = me.place(segment.sequence);
         let carries =
             !segment.payload.is_empty() || segment.missing > 0 || segment.flags.has(Flags::FIN);
-        let acknowledgment = segment.acknowledgment;
-        if place != Place::Nowhere
+        if carries
+            && place == Place::Near
+            && peer.lacks(acknowledgment)
+            && peer.could_have_sent(acknowledgment)
+            && !peer.holds_segments()
+            && me.may_block(segment.payload.len(), budget)
+        {
+            me.block_until(acknowledgment, now);
+        } else if place != Place::Nowhere
             && (carries || peer.holds_segments())
             && peer.could_have_sent(acknowledgment)
         {
             let side = side.other();
             peer.give_up_to(acknowledgment, &mut Context { side, now, budget, receiver });
+            self.release(side.other(), now, budget, receiver);
         }
+        let (_, peer) = self.both(side);
         peer.note_acknowledgment(acknowledgment);
         peer.settle_in_place(now);
         if place == Place::Nowhere {
@@ -222,6 +247,33 @@ impl Connection {
         self.open_if_it_shows(side, segment, now, receiver);
         let context = &mut Context { side, now, budget, receiver };
         self.both(side).0.receive(segment.sequence, segment, context);
+        self.unblock(now, budget, receiver);
+    }
+
+    /// Gives up what `side` is held back for, and delivers it.
+    fn release<R: Receiver>(
+        &mut self,
+        side: Side,
+        now: Arrival,
+        budget: &mut Budget,
+        receiver: &mut R,
+    ) {
+        let (me, peer) = self.both(side);
+        if let Some(number) = me.blocked_until() {
+            let other = side.other();
+            peer.give_up_to(number, &mut Context { side: other, now, budget, receiver });
+            me.unblock(&mut Context { side, now, budget, receiver });
+        }
+    }
+
+    /// Delivers what was held back and need not be any more; each side may free the other.
+    fn unblock<R: Receiver>(&mut self, now: Arrival, budget: &mut Budget, receiver: &mut R) {
+        for side in [Side::First, Side::Second, Side::First] {
+            let (me, peer) = self.both(side);
+            if me.blocked_until().is_some_and(|number| !peer.lacks(number)) {
+                me.unblock(&mut Context { side, now, budget, receiver });
+            }
+        }
     }
 
     /// Data show an open connection, and so does the end of a handshake. After a reset only data

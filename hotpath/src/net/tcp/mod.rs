@@ -16,7 +16,7 @@ mod tests;
 pub use connection::{Accepted, Connection};
 pub use header::{Flags, PROTOCOL, Segment, parse};
 pub use pending::{MAX_PENDING_BYTES, MAX_PENDING_SEGMENTS};
-pub use stream::{Counters, HOLE_NANOSECONDS, MAX_AHEAD};
+pub use stream::{CAUSE_NANOSECONDS, Counters, HOLE_NANOSECONDS, MAX_AHEAD};
 
 /// How far `to` lies behind `from` (negative: before it) in sequence numbers, which wrap.
 #[inline]

@@ -96,6 +96,10 @@ impl Pending {
         self.chunks.front()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.chunks.len()
+    }
+
     /// The number behind the last chunk.
     pub(super) fn end(&self) -> Option<u32> {
         self.chunks.back().map(|chunk| chunk.sequence.wrapping_add(chunk.span()))

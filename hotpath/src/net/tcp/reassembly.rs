@@ -116,7 +116,7 @@ impl Stream {
         if let Some(pending) = self.pending.take() {
             context.budget.give(pending.cost());
         }
-        self.marks.clear(Marks::FIN | Marks::FINISHED | Marks::WAITING);
+        self.marks.clear(Marks::FIN | Marks::FINISHED | Marks::WAITING | Marks::BLOCKED);
         self.next = sequence;
         self.tell_gap(lost, context);
     }
@@ -157,7 +157,7 @@ impl Stream {
         }
         if distance(self.next, piece.sequence) > 0 {
             self.hold(piece, context);
-        } else if self.pending.is_some() {
+        } else if self.pending.is_some() || self.marks.has(Marks::BLOCKED) {
             self.insert(piece, context);
         } else {
             self.deliver_piece(&piece, context);
@@ -253,6 +253,9 @@ impl Stream {
 
     /// Delivers what is held and next, and reaches the FIN.
     fn drain<R: Receiver>(&mut self, context: &mut Context<'_, R>) {
+        if self.marks.has(Marks::BLOCKED) {
+            return;
+        }
         while let Some(pending) = &mut self.pending {
             if pending.front().is_some_and(|chunk| distance(self.next, chunk.sequence) > 0) {
                 break;
@@ -291,6 +294,10 @@ impl Stream {
     /// Delivers up to `number`; what is missing before it is given up.
     pub(super) fn give_up_to<R: Receiver>(&mut self, number: u32, context: &mut Context<'_, R>) {
         let before = self.next;
+        if distance(self.next, number) > 0 {
+            self.marks.clear(Marks::BLOCKED);
+            self.drain(context);
+        }
         while distance(self.next, number) > 0 {
             if self.is_finished() {
                 // The receiver took more than the FIN: that FIN was not the sender's.
@@ -307,12 +314,23 @@ impl Stream {
     /// Starts, goes on or stops waiting for a hole to be filled. As long as the stream moves, a
     /// hole ahead of it is not overdue.
     pub(super) fn settle(&mut self, before: u32, now: Arrival) {
+        if self.marks.has(Marks::BLOCKED) {
+            return;
+        }
         if !self.marks.has(Marks::KNOWN) || self.hole_end().is_none() {
             self.marks.clear(Marks::WAITING);
         } else if !self.is_waiting() || self.next != before {
             self.marks.set(Marks::WAITING);
             self.waiting_since = now.time;
         }
+    }
+
+    /// Delivers what was held back.
+    pub(super) fn unblock<R: Receiver>(&mut self, context: &mut Context<'_, R>) {
+        let before = self.next;
+        self.marks.clear(Marks::BLOCKED);
+        self.drain(context);
+        self.settle(before, context.now);
     }
 
     /// As [`Stream::settle`] where nothing moved.
@@ -323,7 +341,7 @@ impl Stream {
     /// Gives up a hole that was waited for too long.
     pub(super) fn expire<R: Receiver>(&mut self, context: &mut Context<'_, R>) {
         let overdue = |since: i64| context.now.time.saturating_sub(since) > HOLE_NANOSECONDS;
-        if !self.is_waiting() || !overdue(self.waiting_since) {
+        if !self.is_waiting() || self.marks.has(Marks::BLOCKED) || !overdue(self.waiting_since) {
             return;
         }
         while let Some(end) = self.hole_end() {

@@ -8,6 +8,11 @@ use crate::net::{Arrival, Receiver, Side};
 /// Farther from the expected number than this, a segment belongs to a stream that was lost from
 /// sight, or is forged.
 pub const MAX_AHEAD: u32 = 4 * 1024 * 1024;
+/// How long what was captured before its cause is held back, in capture time: mirror ports mix
+/// the two directions by some microseconds, merged taps by milliseconds.
+pub const CAUSE_NANOSECONDS: i64 = 50_000_000;
+/// Segments that may be held back so.
+const MAX_BLOCKED_SEGMENTS: usize = 16;
 /// How long a hole is waited for, in capture time.
 pub const HOLE_NANOSECONDS: i64 = 3_000_000_000;
 
@@ -28,8 +33,11 @@ impl Marks {
     pub(super) const FIN: u8 = 16;
     /// The FIN was reached: the stream is whole.
     pub(super) const FINISHED: u8 = 32;
-    /// There is a hole before what is held, acknowledged, or finished.
+    /// There is a hole before what is held, acknowledged, or finished; or the stream is blocked.
     pub(super) const WAITING: u8 = 64;
+    /// What is next acknowledges bytes of the other side that may yet come; `blocked_until` is
+    /// valid.
+    pub(super) const BLOCKED: u8 = 128;
 
     #[inline]
     pub(super) const fn has(self, marks: u8) -> bool {
@@ -92,6 +100,7 @@ pub(super) struct Stream {
     /// Numbers in doubt, from and to (equal for none): they were given up, or what was delivered
     /// there was contradicted.
     pub(super) doubtful: (u32, u32),
+    pub(super) blocked_until: u32,
     pub(super) waiting_since: i64,
     pub(super) marks: Marks,
     pub(super) pending: Option<Box<Pending>>,
@@ -160,8 +169,38 @@ impl Stream {
         self.marks.has(Marks::WAITING)
     }
 
-    pub(super) fn holds_segments(&self) -> bool {
+    pub(super) const fn holds_segments(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// The number that the other side must reach before this one goes on, if it is held back.
+    pub(super) fn blocked_until(&self) -> Option<u32> {
+        self.marks.has(Marks::BLOCKED).then_some(self.blocked_until)
+    }
+
+    /// Whether it has been held back for too long.
+    pub(super) const fn is_blocked_too_long(&self, now: i64) -> bool {
+        self.marks.has(Marks::BLOCKED) && now.saturating_sub(self.waiting_since) > CAUSE_NANOSECONDS
+    }
+
+    /// Whether one more segment may be held back.
+    pub(super) fn may_block(&self, bytes: usize, budget: &Budget) -> bool {
+        let held = self.pending.as_ref().map_or(0, |pending| pending.len());
+        self.is_known()
+            && !self.is_finished()
+            && held < MAX_BLOCKED_SEGMENTS
+            && budget.has_room(bytes.saturating_add(MAX_BLOCKED_SEGMENTS * 64))
+    }
+
+    /// Holds back what comes next until the other side has reached `number`.
+    pub(super) fn block_until(&mut self, number: u32, now: Arrival) {
+        if !self.marks.has(Marks::BLOCKED) {
+            self.marks.set(Marks::BLOCKED | Marks::WAITING);
+            self.blocked_until = number;
+            self.waiting_since = now.time;
+        } else if distance(self.blocked_until, number) > 0 {
+            self.blocked_until = number;
+        }
     }
 
     /// Whether the SYN with this number is the one that began the stream.

@@ -1,6 +1,9 @@
 //! The rules of reassembly, one by one.
 
-use super::{Accepted, Budget, Connection, Flags, HOLE_NANOSECONDS, MAX_PENDING_SEGMENTS, Segment};
+use super::{
+    Accepted, Budget, CAUSE_NANOSECONDS, Connection, Flags, HOLE_NANOSECONDS, MAX_PENDING_SEGMENTS,
+    Segment,
+};
 use crate::net::{Arrival, Receiver, Side};
 use crate::words::{ConnectionState, NoticeKind};
 use ConnectionState::{Attempted, Closed, Open, Refused, Reset};
@@ -133,7 +136,7 @@ fn data(side: Side, bytes: &[u8]) -> Event {
 
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 216, "{}", size_of::<Connection>());
 }
 
 #[test]
@@ -369,6 +372,49 @@ fn an_acknowledged_hole_is_given_up_before_the_answer() {
     line.send(First, ACK, 112, 507, b"next");
     assert_eq!(line.take(), [data(First, b"next")]);
     assert_eq!(line.connection.take_counters(First).gaps, 2);
+}
+
+#[test]
+fn an_answer_that_was_captured_before_its_question_waits_for_it() {
+    let mut line = Line::opened();
+    line.send(Second, ACK, 501, 104, b"answer");
+    line.send(Second, ACK, 507, 104, b"more");
+    assert_eq!(line.take(), []);
+    line.send(First, ACK, 101, 501, b"ask");
+    let told = [data(First, b"ask"), data(Second, b"answer"), data(Second, b"more")];
+    assert_eq!(line.take(), told);
+    assert_eq!(line.heard.carried, [6, 4, 5]);
+    assert!(!line.connection.is_waiting());
+    assert_eq!(line.budget.used(), 0);
+}
+
+#[test]
+fn an_answer_waits_no_longer_than_its_question_can_come() {
+    let told = [Event::Gap(First, 3), data(Second, b"answer")];
+    let mut line = Line::opened();
+    line.send(Second, ACK, 501, 104, b"answer");
+    line.pass(CAUSE_NANOSECONDS);
+    assert_eq!(line.take(), []);
+    line.pass(1);
+    assert_eq!(line.take(), told);
+
+    let mut line = Line::opened();
+    line.send(Second, ACK, 501, 104, b"answer");
+    line.send(First, ACK, 104, 507, b"next");
+    assert_eq!(line.take(), [&told[..], &[data(First, b"next")]].concat());
+
+    let mut line = Line::opened();
+    line.send(Second, FIN_ACK, 501, 104, b"answer");
+    line.finish();
+    assert_eq!(line.take(), told);
+
+    let mut line = Line::opened();
+    for index in 0..16 {
+        line.send(Second, ACK, 501 + 6 * index, 104, b"answer");
+    }
+    assert_eq!(line.take(), []);
+    line.send(Second, ACK, 501 + 96, 104, b"answer");
+    assert_eq!(line.take().len(), 18, "a gap and all that was held back");
 }
 
 #[test]

@@ -94,6 +94,41 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A mirror port may capture an answer before its question: the order of causes stays.
+    #[test]
+    fn answers_come_after_their_questions(
+        texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 2..300), 2..30),
+        swaps in any::<u32>(),
+    ) {
+        let mut line = Line::opened();
+        let (mut first, mut second) = (101_u32, 501_u32);
+        let mut frames = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let (side, mine, theirs) = if index % 2 == 0 {
+                (First, &mut first, second)
+            } else {
+                (Second, &mut second, first)
+            };
+            frames.push((side, *mine, theirs, text));
+            *mine += text.len() as u32;
+        }
+        for (index, pair) in frames.chunks_mut(2).enumerate() {
+            if swaps >> (index % 32) & 1 == 1 {
+                pair.reverse();
+            }
+        }
+        for (side, mine, theirs, text) in frames {
+            line.send(side, ACK, mine, theirs, text);
+        }
+        let told = line.take();
+        prop_assert!(told.iter().all(|event| matches!(event, Event::Data(..))), "{told:?}");
+        let said = texts.iter().enumerate();
+        let said = said.map(|(index, text)| data([First, Second][index % 2], text));
+        prop_assert_eq!(joined(told), joined(said));
+    }
+}
+
 /// A segment that could be anything, near to where the dialogue is or far from it.
 #[derive(Debug, Clone)]
 struct Forged {

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from otids.conditions import MAYBE, Condition
+from otids.rules.conditions import MAYBE, Condition
 from otids.traffic import Array, Mask, Tick, object_name
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otids.rules import Document, Keys, RuleError, load_toml, packaged, toml_files
+from otids.rules.files import Document, Keys, RuleError, load_toml, packaged, toml_files
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):

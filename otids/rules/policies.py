@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from otids import _hotpath
-from otids.conditions import (
+from otids.rules.conditions import (
     Addresses,
     Codes,
     Condition,
@@ -23,7 +23,7 @@ from otids.conditions import (
     TimeTest,
     ValueTest,
 )
-from otids.rules import Document, Keys, RuleError, suggest, toml_files
+from otids.rules.files import Document, Keys, RuleError, suggest, toml_files
 from otids.traffic import ACCESSES, ACTIVITIES, NO_SUBFUNCTION, ROLES
 
 MAX_NUMBER = 2**64 - 1

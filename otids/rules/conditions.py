@@ -1,7 +1,7 @@
 """Conditions on messages: what a policy rule means, once it is read.
 
 A `Condition` answers for a symbol: no, yes, or maybe (it depends on a message's items). Values and
-times are tested apart, on columns. `otids.policies` makes conditions out of files.
+times are tested apart, on columns. `otids.rules.policies` makes conditions out of files.
 """
 
 from __future__ import annotations
@@ -124,12 +124,12 @@ class Selection:
             return NO
         if self.addresses is None and self.names is None:
             return YES
-        if touched.count == 0:
+        if touched.size == 0:
             return MAYBE
         inside = self.holds_name(touched.name)
         if self.addresses is not None:
             test = self.addresses.cover if whole else self.addresses.overlap
-            last = touched.address + touched.count - 1
+            last = touched.address + touched.size - 1
             inside = inside and not touched.name and test(touched.address, last)
         return YES if inside else NO
 

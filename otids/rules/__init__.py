@@ -1,0 +1,1 @@
+"""What people edit: TOML files with every mistake named by its line, and the rules of policy."""
