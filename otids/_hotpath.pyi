@@ -1,5 +1,6 @@
 """The hot path: decodes captured frames into columns, in a thread without the GIL."""
 
+from os import PathLike
 from typing import Any, final
 
 import numpy as np
@@ -41,9 +42,9 @@ class Batch:
 @final
 class Hotpath:
     def __new__(
-        cls, *, batch_frames: int = ..., limits: dict[str, int] | None = ...
+        cls, *, batch_frames: int = 65_536
     ) -> Hotpath: ...
-    def open(self, path: str) -> None: ...
+    def open(self, path: str | PathLike[str]) -> None: ...
     def next_batch(self) -> Batch | None: ...
     def settle(
         self,
@@ -52,7 +53,6 @@ class Hotpath:
         conversations: npt.NDArray[np.uint32],
         symbols: npt.NDArray[np.uint32],
         points: npt.NDArray[np.uint32],
-        texts: npt.NDArray[np.uint32],
     ) -> None: ...
     def close(self) -> None: ...
 

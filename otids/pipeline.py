@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from otids.alerts.alert import Alert
-from otids.alerts.triage import Triage
+from otids.alerts.triage import Origin, Triage
 from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
 from otids.traffic import SECOND, Array, Batch, Dictionaries, Tick, Ticks
@@ -78,13 +78,24 @@ class Pipeline:
         self._position: Position | None = None
         self._resume: Position | None = None
         self._learning = False
+        self._now = 0
 
-    def begin(self, source: str, session: str) -> None:
-        """A source begins: `source` is what people call it, `session` its digest."""
+    @property
+    def is_learning(self) -> bool:
+        """Whether traffic is being declared as normal."""
+        return self._learning
+
+    def begin(self, source: str, session: str) -> list[Alert]:
+        """A source begins: `source` is what people call it, `session` its digest.
+
+        Return the last revisions of alerts about the source before. A source that the restored
+        state was in the middle of is resumed: what was judged of it is passed over.
+        """
         self._source = session
-        self.triage.begin(source, session)
-        if self._resume is not None and self._resume.source != session:
-            self._resume = None
+        if self._resume is not None and self._resume.source == session:
+            return []
+        self._resume = None
+        return self._told(self.triage.begin(Origin(source, session)))
 
     def feed(self, batch: Batch, is_learning: Callable[[Tick], bool]) -> list[Alert]:
         """Judge what `batch` completes; return the new revisions of alerts."""
@@ -107,12 +118,13 @@ class Pipeline:
             for detector in self.detectors:
                 (detector.begin_learning if learning else detector.close_world)()
 
-    def finish(self) -> list[Alert]:
-        """The run ends: the last revisions of open alerts."""
+    def end_source(self) -> list[Alert]:
+        """A source ends: the last revisions of its alerts."""
+        return self._told(self.triage.finish(self._now))
+
+    def finish(self) -> None:
+        """The run ends: declared learning ends with it."""
         self.declare(learning=False)
-        alerts = self.triage.finish(self.triage.now)
-        self._commit(alerts)
-        return alerts
 
     def learned(self) -> dict[str, Array]:
         """Ids that stand for something learned, by dictionary: the answer to a census."""
@@ -174,10 +186,14 @@ class Pipeline:
             self.inventory.take(tick)
         counters.findings += len(findings)
         now = (tick.second + 1) * SECOND
-        alerts = self.triage.take(fold(findings), now)
+        self._now = now
+        self._position = Position(self._source, tick.epoch, tick.second)
+        return self._told(self.triage.take(fold(findings), now))
+
+    def _told(self, alerts: list[Alert]) -> list[Alert]:
+        """Commit revisions before anybody sees them."""
         if alerts:
             self._commit(alerts)
-        self._position = Position(self._source, tick.epoch, tick.second)
         return alerts
 
     @contextmanager

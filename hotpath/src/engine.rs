@@ -103,6 +103,8 @@ impl Engine {
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();
+        self.health = Health::default();
+        self.flows.forget_counts();
         self.is_running = false;
         self.epoch = 0;
         self.last_frame = 0;

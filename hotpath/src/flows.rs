@@ -148,6 +148,11 @@ impl Flows {
         self.evicted
     }
 
+    /// Counts anew.
+    pub const fn forget_counts(&mut self) {
+        self.evicted = 0;
+    }
+
     /// How many flows there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -146,6 +146,7 @@ impl Scribe {
         self.next_item = 0;
         self.part_frame = 0;
         self.complaints.clear();
+        self.refused = 0;
     }
 
     /// How often a quota refused a new entry.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from otids.detectors.base import Detector
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
-from otids.rules.policies import PolicyRule
+from otids.rules.conditions import PolicyRule
 
 
 def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:

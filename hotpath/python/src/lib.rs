@@ -298,7 +298,7 @@ impl Batch {
 impl Counters {
     fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let health = PyDict::new(py);
-        health.set_item("frames", self.engine.frames)?;
+        health.set_item("frames", self.source.frames)?;
         health.set_item("bytes", self.engine.bytes)?;
         health.set_item("malformed_frames", self.engine.malformed_frames)?;
         health.set_item("unknown_link_frames", self.engine.unknown_link_frames)?;

@@ -1,0 +1,96 @@
+"""The state folder: the baseline, the alerts, their evidence. A replay and the service have one.
+
+    baseline.otids   everything learned: one sealed, atomic generation (and the one before it)
+    alerts.sqlite    alerts, decisions, assets, and how far each sink has come
+    evidence/        a pcapng per alert
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from otids import statefile
+from otids.alerts.alert import Alert
+from otids.alerts.evidence import EvidenceFolder
+from otids.detectors.base import Detector, State, StateError
+from otids.store import Store
+
+BASELINE = "baseline"
+VERSION = 1
+
+
+def last_replay() -> Path:
+    """Where a replay keeps its state if no folder is named: it holds the last one only."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home) / "otids" / "last-replay"
+
+
+class StateFolder:
+    """One folder of state. Raises `StateError`, `StoreError` or `OSError`, each in one line."""
+
+    def __init__(self, path: Path, *, writing: bool = False) -> None:
+        """Open a folder; for writing, make it if need be and keep other writers out."""
+        self.path = path
+        if writing:
+            path.mkdir(parents=True, exist_ok=True, mode=0o750)
+        elif not path.is_dir():
+            raise StateError(f"{path}: there is no such state folder; run a replay first")
+        self.store = Store(path / "alerts.sqlite", writing=writing)
+        self.evidence = EvidenceFolder(path / "evidence")
+
+    @classmethod
+    def anew(cls, path: Path) -> Self:
+        """Open a folder for writing without what was in it. Only a state folder is emptied."""
+        marks = ("baseline.otids", "alerts.sqlite")
+        if path.is_dir() and any(path.iterdir()):
+            if not any((path / mark).exists() for mark in marks):
+                raise StateError(f"{path}: is not empty and not a state folder; not touched")
+            shutil.rmtree(path)
+        return cls(path, writing=True)
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def baseline(self) -> Path:
+        """The file that holds what was learned."""
+        return self.path / "baseline.otids"
+
+    def load(self) -> State | None:
+        """Read what was learned; None if nothing was yet. Raises `StateError`."""
+        if not self.baseline.exists() and not statefile.previous(self.baseline).exists():
+            return None
+        loaded = statefile.read(self.baseline, BASELINE, VERSION)
+        if not isinstance(loaded.payload, dict):
+            raise StateError(f"{self.baseline}: holds no baseline")
+        return loaded.payload
+
+    def save(self, state: State) -> None:
+        """Write what was learned as a new generation."""
+        statefile.write(self.baseline, BASELINE, VERSION, state)
+
+    def apply_decisions(self, detectors: Iterable[Detector]) -> None:
+        """Let every detector know what people accepted, and what they took back."""
+        detectors = list(detectors)
+        for decision in reversed(self.store.decisions()):
+            for cause in decision.causes:
+                for detector in detectors:
+                    if decision.undone_at is None:
+                        detector.accept(cause)
+                    else:
+                        detector.undo(cause)
+
+    def cut_evidence(
+        self, capture: Path, alerts: Iterable[Alert]
+    ) -> Mapping[str, Sequence[int]]:
+        """Cut the frames of alerts out of a capture; return those that were missing, by alert."""
+        return self.evidence.cut(capture, alerts).missing
