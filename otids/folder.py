@@ -1,8 +1,8 @@
 """The state folder: the baseline, the alerts, their evidence. A replay and the service have one.
 
-    baseline.otids   everything learned: one sealed, atomic generation (and the one before it)
-    alerts.sqlite    alerts, decisions, assets, and how far each sink has come
-    evidence/        a pcapng per alert
+baseline.otids   everything learned: one sealed, atomic generation (and the one before it)
+alerts.sqlite    alerts, decisions, assets, and how far each sink has come
+evidence/        a pcapng per alert
 """
 
 import os
@@ -89,8 +89,6 @@ class StateFolder:
                     else:
                         detector.undo(cause)
 
-    def cut_evidence(
-        self, capture: Path, alerts: Iterable[Alert]
-    ) -> Mapping[str, Sequence[int]]:
+    def cut_evidence(self, capture: Path, alerts: Iterable[Alert]) -> Mapping[str, Sequence[int]]:
         """Cut the frames of alerts out of a capture; return those that were missing, by alert."""
         return self.evidence.cut(capture, alerts).missing

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TypeAlias
 
 from otids import _hotpath
 from otids.alerts.alert import Alert
@@ -13,11 +13,8 @@ from otids.pipeline import Pipeline
 from otids.traffic import Tick
 
 
-class Declared(Protocol):
-    """Which traffic of a judged capture a person declares as normal."""
-
-    def __call__(self, tick: Tick) -> bool:
-        """Whether `tick` is to be learned and not judged."""
+Declared: TypeAlias = Callable[[Tick], bool]
+"""Whether a person declares the traffic of a tick as normal: learned, and not judged."""
 
 
 def never(_: Tick) -> bool:

@@ -42,7 +42,7 @@ from otids.traffic import SECOND, Array, ConversationName, EndpointName, SymbolN
 NAME = "novelty"
 FUNCTION_SCAN = 8
 """New functions in one conversation and tick that make a scan."""
-ADDRESS_SCAN = 16
+ADDRESS_SCAN = 8
 """New ranges in one conversation and tick that make a scan."""
 SCAN_GOES_ON = 30
 """Seconds for which what else is new in a scanned conversation belongs to the scan."""
@@ -110,16 +110,25 @@ class Novelty:
         if not strangers:
             return
         requests = _requests(tick, foreign)
-        grave = self._scanned(tick, requests) | _changing(requests).keys()
+        scanned, changing = self._scanned(tick, requests), _changing(requests)
         talks: dict[EndpointName, list[int]] = {name: [] for name in sighted}
         for id, name in foreign.items():
-            if id not in grave and (party := _first_of(name, strangers)) is not None:
+            if id not in scanned and (party := _first_of(name, strangers)) is not None:
                 talks.setdefault(party, []).append(id)
         for stranger, ids in sorted(talks.items()):
+            writers = [id for id in ids if id in changing]
+            yield from (self._write_finding(tick, foreign[id], changing[id]) for id in writers)
             rows = _rows(tick, ids)
+            if writers and "messages" in rows:
+                rows["messages"] = np.setdiff1d(
+                    rows["messages"],
+                    np.concatenate([_change_rows(tick, changing[id]) for id in writers]),
+                )
             if stranger in sighted:
                 rows["sightings"] = sighted[stranger]
-            yield self._stranger_finding(tick, stranger, [foreign.pop(id) for id in ids], rows)
+            names = [foreign.pop(id) for id in ids]
+            if any(len(places) for places in rows.values()):
+                yield self._stranger_finding(tick, stranger, names, rows)
 
     def _stranger_finding(
         self,
@@ -159,7 +168,7 @@ class Novelty:
             if id in scanned:
                 yield self._scan_finding(tick, name, "function", _rows(tick, [id]), [])
             elif id in changing:
-                yield self._write_finding(tick, id, name, changing[id])
+                yield self._write_finding(tick, name, changing[id], _rows(tick, [id]))
             else:
                 pairs[name.client, name.server].append(id)
         for ids in pairs.values():
@@ -191,21 +200,26 @@ class Novelty:
         )
 
     def _write_finding(
-        self, tick: Tick, id: int, name: ConversationName, symbols: Sequence[SymbolName]
+        self,
+        tick: Tick,
+        name: ConversationName,
+        symbols: Sequence[tuple[int, SymbolName]],
+        rows: Mapping[str, Array] | None = None,
     ) -> Finding:
+        said = [spelled for _, spelled in symbols]
         return _finding(
             tick,
-            _rows(tick, [id]),
+            rows or {"messages": _change_rows(tick, symbols)},
             kind="novelty.write-from-new-client",
             cause=(NAME, "write", *flat(name)),
             expected=self._company(name),
-            observed=spell_messages(symbols),
+            observed=spell_messages(said),
             source=name.client,
             target=name.server,
             conversation=name,
-            function=spell_function(symbols[0]),
-            points=spell_points(symbols),
-            members=tuple(dict.fromkeys(spell_message(one) for one in symbols))[:MOST_MEMBERS],
+            function=spell_function(said[0]),
+            points=spell_points(said),
+            members=tuple(dict.fromkeys(spell_message(one) for one in said))[:MOST_MEMBERS],
             accepts=((NAME, "conversation", *flat(name)),),
         )
 
@@ -256,12 +270,12 @@ class Novelty:
 
     # --- scans -------------------------------------------------------------------------------
 
-    def _scanned(self, tick: Tick, requests: Mapping[int, Sequence[SymbolName]]) -> set[int]:
+    def _scanned(self, tick: Tick, requests: Said) -> set[int]:
         """Unknown conversations in which functions are tried out one after the other."""
         found = set()
         for id, symbols in requests.items():
-            tried = {(one.function, one.subfunction) for one in symbols}
-            name = plain(symbols[0].conversation)
+            tried = {(one.function, one.subfunction) for _, one in symbols}
+            name = plain(symbols[0][1].conversation)
             if len(tried) >= FUNCTION_SCAN or self._scan_going_on(name, tick.second):
                 found.add(id)
         return found
@@ -422,31 +436,40 @@ def _accepts(name: ConversationName, news: Iterable[New]) -> tuple[Cause, ...]:
     return tuple(causes)[:MOST_MEMBERS]
 
 
-def _requests(
-    tick: Tick, conversations: Mapping[int, ConversationName]
-) -> dict[int, list[SymbolName]]:
+Said = Mapping[int, Sequence[tuple[int, SymbolName]]]
+"""What clients say, by conversation id: symbol ids and what they stand for."""
+
+
+def _requests(tick: Tick, conversations: Mapping[int, ConversationName]) -> Said:
     """What is said in some conversations, responses left out."""
     if not conversations:
         return {}
     messages = tick.tables.messages
     symbols = np.unique(messages.symbol[np.isin(messages.conversation, list(conversations))])
-    found: dict[int, list[SymbolName]] = defaultdict(list)
+    found: dict[int, list[tuple[int, SymbolName]]] = defaultdict(list)
     for id in symbols.tolist():
         spelled = tick.names.symbol(id)
         place = int(tick.names.symbols.conversation[id])
         if spelled.role != "response" and place in conversations:
-            found[place].append(spelled)
+            found[place].append((id, spelled))
     return found
 
 
-def _changing(
-    requests: Mapping[int, Sequence[SymbolName]],
-) -> dict[int, list[SymbolName]]:
+def _changing(requests: Said) -> Said:
     """Conversations in which the client changes something, and what."""
     found = {
-        id: [one for one in symbols if one.activity in CHANGING] for id, symbols in requests.items()
+        id: [(symbol, one) for symbol, one in symbols if one.activity in CHANGING]
+        for id, symbols in requests.items()
     }
     return {id: symbols for id, symbols in found.items() if symbols}
+
+
+def _change_rows(tick: Tick, symbols: Sequence[tuple[int, SymbolName]]) -> Array:
+    """The rows of requests that change something, and of what answers them."""
+    messages = tick.tables.messages
+    asked = np.flatnonzero(np.isin(messages.symbol, [id for id, _ in symbols]))
+    answers = np.flatnonzero(np.isin(messages.reply_to, messages.id[asked]))
+    return np.union1d(asked, answers)
 
 
 def _first_of(name: ConversationName, strangers: Collection[EndpointName]) -> EndpointName | None:

@@ -90,13 +90,6 @@ def toml_files(directories: Iterable[Path]) -> list[Path]:
     return found
 
 
-def packaged(folder: str) -> Path:
-    """Where a folder of `rules/` stands: in the installed package, or in the checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "_data" / "rules" / folder
-    return installed if installed.is_dir() else package.parent / "rules" / folder
-
-
 def suggest(wrong: str, known: Iterable[str]) -> str:
     """End a complaint about a wrong word with what it might have been, or could be."""
     words = sorted(known)

@@ -12,7 +12,8 @@ from ticks import HMI, PLC, Touch, Wire, reads, writes
 
 from otids.detectors.base import Finding, Quarantine, StateError
 from otids.detectors.policy import MOST_FINDINGS, Policy
-from otids.rules.files import RuleError, packaged
+from otids.resources import data_folder
+from otids.rules.files import RuleError
 from otids.rules.policies import load_policies
 from otids.traffic import function_name, status_name
 
@@ -21,7 +22,7 @@ REGISTER = "holding-register"
 
 
 def shipped() -> Policy:
-    return Policy(load_policies([packaged("policies")]))
+    return Policy(load_policies([data_folder("rules") / "policies"]))
 
 
 @pytest.fixture
@@ -612,7 +613,7 @@ def test_later_files_override_add_and_disable(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text(
         '[names]\nengineering = ["10.0.0.9"]\n' + rule("match.unit = 5")
     )
-    loaded = {one.id: one for one in load_policies([packaged("policies"), tmp_path])}
+    loaded = {one.id: one for one in load_policies([data_folder("rules") / "policies", tmp_path])}
     assert "umas-upload" not in loaded
     assert loaded["umas-stop-plc"].title == "Ours"
     assert loaded["umas-stop-plc"].where == "a.toml:2"
@@ -627,7 +628,7 @@ def test_ids_are_said_once_a_file_and_known_to_be_disabled(tmp_path: Path) -> No
         load_policies([tmp_path])
     path.write_text('disable = [\n"umas"]')
     with pytest.raises(RuleError, match="2: disable = 'umas': no file before this has such a rule"):
-        load_policies([packaged("policies"), tmp_path])
+        load_policies([data_folder("rules") / "policies", tmp_path])
 
 
 def test_protocols_beside_the_native_ones(tmp_path: Path) -> None:
@@ -646,4 +647,4 @@ def test_the_examples_of_the_documentation_are_valid(tmp_path: Path) -> None:
         folder = tmp_path / str(place)
         folder.mkdir()
         (folder / "example.toml").write_text(example)
-        assert load_policies([packaged("policies"), folder])
+        assert load_policies([data_folder("rules") / "policies", folder])

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otids.rules.files import Document, Keys, RuleError, load_toml, packaged, toml_files
+from otids.resources import data_folder
+from otids.rules.files import Document, Keys, RuleError, load_toml, toml_files
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -165,7 +166,7 @@ def test_files_of_directories_in_order(tmp_path: Path) -> None:
 
 
 def test_the_packaged_rules_are_there() -> None:
-    assert packaged("policies").is_dir()
+    assert (data_folder("rules") / "policies").is_dir()
 
 
 words = st.text("ab", min_size=1, max_size=2)

@@ -186,13 +186,14 @@ impl Hotpath {
     fn close(&self, py: Python<'_>) {
         py.detach(|| {
             let mut state = self.lock();
-            if let State::Reading(Reading { batches, settle, thread }) =
-                std::mem::replace(&mut *state, State::Broken)
-            {
-                drop((batches, settle));
-                if let Ok(engine) = thread.join() {
-                    *state = State::Idle(Box::new(engine));
+            match std::mem::replace(&mut *state, State::Broken) {
+                State::Reading(Reading { batches, settle, thread }) => {
+                    drop((batches, settle));
+                    if let Ok(engine) = thread.join() {
+                        *state = State::Idle(Box::new(engine));
+                    }
                 }
+                other => *state = other,
             }
         });
     }
