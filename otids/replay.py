@@ -12,7 +12,6 @@ from otids.folder import StateFolder
 from otids.pipeline import Pipeline
 from otids.traffic import Tick
 
-
 Declared: TypeAlias = Callable[[Tick], bool]
 """Whether a person declares the traffic of a tick as normal: learned, and not judged."""
 

@@ -9,7 +9,7 @@ own. Many new functions or addresses at once are one scan, not many findings.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -51,6 +51,10 @@ MOST_STRANGERS = 4_096
 
 CHANGING = frozenset({"write", "control", "program", "configure", "file", "time"})
 """Activities that change a device; reading weighs less."""
+
+
+Said: TypeAlias = Mapping[int, Sequence[tuple[int, SymbolName]]]
+"""What clients say, by conversation id: symbol ids and what they stand for."""
 
 
 class NoveltyState(msgspec.Struct, forbid_unknown_fields=True):
@@ -434,10 +438,6 @@ def _news_finding(
 def _accepts(name: ConversationName, news: Iterable[New]) -> tuple[Cause, ...]:
     causes = dict.fromkeys((NAME, new.level, *flat(name), *new.what) for new in news)
     return tuple(causes)[:MOST_MEMBERS]
-
-
-Said = Mapping[int, Sequence[tuple[int, SymbolName]]]
-"""What clients say, by conversation id: symbol ids and what they stand for."""
 
 
 def _requests(tick: Tick, conversations: Mapping[int, ConversationName]) -> Said:

@@ -124,12 +124,12 @@ class Selection:
             return NO
         if self.addresses is None and self.names is None:
             return YES
-        if touched.size == 0:
+        if touched.count == 0:
             return MAYBE
         inside = self.holds_name(touched.name)
         if self.addresses is not None:
             test = self.addresses.cover if whole else self.addresses.overlap
-            last = touched.address + touched.size - 1
+            last = touched.address + touched.count - 1
             inside = inside and not touched.name and test(touched.address, last)
         return YES if inside else NO
 
