@@ -1,0 +1,186 @@
+"""An alert while it is open: findings of one cause, added up within bounds."""
+
+import math
+from typing import Annotated, Self, TypeAlias
+
+import msgspec
+
+from otids.alerts.alert import SEVERITIES
+from otids.alerts.wording import clean
+from otids.detectors.base import MOST_FRAMES, MOST_MEMBERS, Cause, Finding
+from otids.traffic import ConversationName, EndpointName
+
+MOST_TRACKED = 256
+"""How many distinct members, points or accepted causes an open alert tells apart."""
+
+MOST_FUNCTIONS = 8
+MOST_BASELINE = 64
+
+_Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+_Tracked: TypeAlias = Annotated[dict[str, _Natural], msgspec.Meta(max_length=MOST_TRACKED)]
+_Rank: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=len(SEVERITIES))]
+_Score: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Frames: TypeAlias = Annotated[tuple[int, ...], msgspec.Meta(max_length=2 * MOST_FRAMES)]
+_Functions: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=MOST_FUNCTIONS)]
+_Accepts: TypeAlias = Annotated[list[Cause], msgspec.Meta(max_length=MOST_TRACKED)]
+_Baseline: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=MOST_BASELINE)]
+
+
+class Tally(msgspec.Struct, forbid_unknown_fields=True):
+    """Distinct texts with how often each came; `more` came when there was no room for them."""
+
+    seen: _Tracked = msgspec.field(default_factory=dict)
+    more: _Natural = 0
+
+    def add(self, text: str) -> bool:
+        """Count a text; True if it was not there before."""
+        text = clean(text)
+        if text not in self.seen and len(self.seen) >= MOST_TRACKED:
+            self.more += 1
+            return False
+        before = self.seen.get(text, 0)
+        self.seen[text] = before + 1
+        return before == 0
+
+    def top(self) -> tuple[str, ...]:
+        """Return the most frequent, at most `MOST_MEMBERS`; the last may be "and 214 more"."""
+        ranked = sorted(self.seen, key=lambda text: -self.seen[text])  # stable: first come first
+        total = len(ranked) + self.more
+        if total <= MOST_MEMBERS:
+            return tuple(ranked)
+        shown = ranked[: MOST_MEMBERS - 1]
+        return (*shown, f"and {total - len(shown):,} more")
+
+
+class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An open alert: plain data, so that it can be saved. `revision` 0: not yet told."""
+
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+    kind: str
+    cause: Cause
+    storm: bool
+    detector: str
+    rank: _Rank  # place of the severity in SEVERITIES
+    score: _Score
+    expected: str = ""
+    observed: str = ""
+    voice: tuple[int, float] = (-1, 0.0)  # rank and score of the finding that says so
+    first_seen: int
+    last_seen: int
+    count: _Natural = 0
+    findings: _Natural = 0
+    frames: _Frames = ()
+    frame_count: _Natural = 0
+    source: EndpointName | None
+    target: EndpointName | None
+    conversation: ConversationName | None
+    functions: _Functions = msgspec.field(default_factory=list)
+    points: Tally = msgspec.field(default_factory=Tally)
+    members: Tally = msgspec.field(default_factory=Tally)
+    accepts: _Accepts = msgspec.field(default_factory=list)
+    baseline: _Baseline = msgspec.field(default_factory=list)
+    completeness: str = ""
+
+    touched: int  # ns, capture time of the last finding
+    changed: bool = False  # differs from the last revision
+    news: bool = False  # has members or points that the last revision has not
+    revision: _Natural = 0
+    told_at: int = 0  # ns, capture time of the last revision
+    told_count: _Natural = 0
+    told_rank: _Rank = 0
+    told_news: _Natural = 0  # revisions so far that were made for new members
+
+    @classmethod
+    def of(cls, finding: Finding, id_: str, cause: Cause, rank: int, now: int) -> Self:
+        """Open an alert for a finding that is still to be added.
+
+        A storm has another cause than its findings, and they become its members.
+        """
+        return cls(
+            id=id_,
+            kind=finding.kind,
+            cause=cause,
+            storm=cause != finding.cause,
+            detector=finding.detector,
+            rank=rank,
+            score=_score(finding),
+            first_seen=int(finding.first_seen),
+            last_seen=int(finding.last_seen),
+            source=finding.source,
+            target=finding.target,
+            conversation=finding.conversation,
+            touched=now,
+        )
+
+    def add(self, finding: Finding, rank: int, now: int) -> None:
+        """Add a finding; what the bounds of lists cut off is still counted."""
+        self.touched, self.changed = now, True
+        self.findings += 1
+        self.count += int(finding.count)
+        self.first_seen = min(self.first_seen, int(finding.first_seen))
+        self.last_seen = max(self.last_seen, int(finding.last_seen))
+        self._add_frames(finding)
+        self._add_parties(finding)
+        self._add_words(finding, rank)
+        self._add_members(finding)
+        self._add_accepts(finding)
+
+    def _add_frames(self, finding: Finding) -> None:
+        frames = sorted({*self.frames, *map(int, finding.frames)})
+        if len(frames) > 2 * MOST_FRAMES:
+            frames = frames[:MOST_FRAMES] + frames[-MOST_FRAMES:]
+        self.frames = tuple(frames)
+        self.frame_count += int(finding.frame_count)
+
+    def _add_parties(self, finding: Finding) -> None:
+        """Keep what all findings have in common."""
+        if self.source != finding.source:
+            self.source = None
+        if self.target != finding.target:
+            self.target = None
+        if self.conversation != finding.conversation:
+            self.conversation = None
+
+    def _add_words(self, finding: Finding, rank: int) -> None:
+        """Let the gravest finding speak, the latest of equals."""
+        voice = (rank, _score(finding))
+        if voice >= self.voice:
+            self.voice = voice
+            self.expected, self.observed = clean(finding.expected), clean(finding.observed)
+        self.rank = max(self.rank, rank)
+        self.score = max(self.score, voice[1])
+        function = clean(finding.function)
+        if function and function not in self.functions and len(self.functions) < MOST_FUNCTIONS:
+            self.functions.append(function)
+        for row in map(clean, finding.baseline):
+            if len(self.baseline) < MOST_BASELINE and row not in self.baseline:
+                self.baseline.append(row)
+
+    def _add_members(self, finding: Finding) -> None:
+        members = (subject(finding),) if self.storm else finding.members
+        fresh = [self.members.add(member) for member in members]
+        fresh += [self.points.add(point) for point in finding.points]
+        self.news = self.news or any(fresh)
+
+    def _add_accepts(self, finding: Finding) -> None:
+        accepts = finding.accepts or ((finding.cause,) if self.storm else ())
+        for cause in map(plain_cause, accepts):
+            if len(self.accepts) < MOST_TRACKED and cause not in self.accepts:
+                self.accepts.append(cause)
+
+
+def subject(finding: Finding) -> str:
+    """Say in short what a finding is about, in the same words each time it recurs."""
+    parties = finding.conversation or finding.target or finding.source
+    parts = [str(parties or ""), finding.function, *finding.points[:2]]
+    return ", ".join(filter(None, parts)) or " ".join(map(str, finding.cause))
+
+
+def plain_cause(cause: Cause) -> Cause:
+    """Make a cause of plain strings and integers, so that it is saved and hashed alike."""
+    return tuple(part if isinstance(part, str) else int(part) for part in cause)
+
+
+def _score(finding: Finding) -> float:
+    score = float(finding.score)
+    return 0.0 if math.isnan(score) else min(max(score, 0.0), 1.0)

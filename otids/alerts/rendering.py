@@ -1,0 +1,128 @@
+"""An open alert put into words: one revision of the public record."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from otids.alerts.alert import SEVERITIES, Alert, Party
+from otids.alerts.catalogue import Entry
+from otids.alerts.merging import Open
+from otids.alerts.wording import clean, fill, spell_count, spell_list, spell_points
+from otids.traffic import EndpointName
+
+MOST_TITLE = 200
+MOST_EXPLANATION = 2000
+MOST_STEP = 600
+
+
+class AssetNames(Protocol):
+    """What is known of the devices behind endpoints; an empty text for what is not."""
+
+    def name(self, endpoint: EndpointName) -> str:
+        """Tell the name that people gave the device."""
+
+    def mac(self, endpoint: EndpointName) -> str:
+        """Tell the MAC address that the endpoint used last."""
+
+
+def render(
+    alert: Open, entry: Entry, assets: AssetNames, *, status: str, capture: str, sensor: str
+) -> Alert:
+    """Word an open alert as its current revision."""
+    values = _values(alert, assets)
+    title = fill(entry.many if alert.storm else entry.title, values)
+    explanation = fill(entry.explanation, values)
+    if alert.storm:
+        explanation = (
+            "Many alerts of this kind were raised within a minute, so that all further ones are "
+            f"told together here. {explanation}"
+        )
+    return Alert(
+        id=alert.id,
+        revision=alert.revision,
+        status=status,
+        kind=alert.kind,
+        severity=SEVERITIES[alert.rank],
+        title=clean(title, MOST_TITLE),
+        explanation=clean(explanation, MOST_EXPLANATION),
+        expected=alert.expected,
+        observed=_observed(alert),
+        first_seen=alert.first_seen,
+        last_seen=alert.last_seen,
+        count=alert.count,
+        frames=alert.frames,
+        frame_count=alert.frame_count,
+        capture=capture,
+        source=_party(alert.source, assets),
+        target=_party(alert.target, assets),
+        conversation=_conversation(alert),
+        protocol=_protocol(alert),
+        function=spell_list(alert.functions),
+        points=alert.points.top(),
+        members=alert.members.top(),
+        detector=alert.detector,
+        score=alert.score,
+        attack=entry.attack,
+        response={
+            who: tuple(clean(fill(step, values), MOST_STEP) for step in steps)
+            for who, steps in entry.response.items()
+        },
+        evidence="",
+        completeness=alert.completeness,
+        sensor=sensor,
+        cause=alert.cause,
+        accepts=tuple(alert.accepts),
+        baseline=tuple(alert.baseline),
+    )
+
+
+def _values(alert: Open, assets: AssetNames) -> Mapping[str, str]:
+    """Spell the fields of templates; what findings do not have in common is "several"."""
+    several = alert.findings > 1
+    devices = "several devices" if several else ""
+    conversations = "several conversations" if several else ""
+    return {
+        "source": _label(alert.source, assets) or devices,
+        "target": _label(alert.target, assets) or devices,
+        "conversation": _conversation(alert) or conversations,
+        "protocol": _protocol(alert),
+        "function": spell_list(alert.functions),
+        "points": spell_points(alert.points.seen),
+        "expected": alert.expected,
+        "observed": _observed(alert),
+        "count": spell_count(alert.count),
+        "members": spell_list(list(alert.members.seen), more=alert.members.more),
+    }
+
+
+def _observed(alert: Open) -> str:
+    more = alert.findings - 1
+    if not (alert.storm and more):
+        return alert.observed
+    return f"{alert.observed}, and {spell_count(more)} more like it"
+
+
+def _conversation(alert: Open) -> str:
+    return clean(str(alert.conversation)) if alert.conversation else ""
+
+
+def _protocol(alert: Open) -> str:
+    return clean(alert.conversation.protocol) if alert.conversation else ""
+
+
+def _party(endpoint: EndpointName | None, assets: AssetNames) -> Party | None:
+    if endpoint is None:
+        return None
+    return Party(
+        address=clean(endpoint.address),
+        mac=clean(assets.mac(endpoint)),
+        asset=clean(assets.name(endpoint)),
+    )
+
+
+def _label(endpoint: EndpointName | None, assets: AssetNames) -> str:
+    """Name a device in a sentence; unlike in a record, its VLAN belongs to it."""
+    if endpoint is None:
+        return ""
+    name = clean(assets.name(endpoint))
+    address = clean(str(endpoint))
+    return f"{name} ({address})" if name else address
