@@ -30,6 +30,8 @@ WHEEL_INPUTS = pyproject.toml LICENSE tools/build_backend.py otids rules models 
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
+# cargo uses every core by itself, and pip may not run twice in one environment.
+.NOTPARALLEL:
 .PHONY: help demo test check check-format check-types check-imports check-rust build lock clean \
 	force system-build system-test system-check
 
@@ -72,6 +74,7 @@ clean: ## remove everything that was made
 	rm -rf $(VENV) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # A stamp is as old as the last change of what it stands for, so that nothing is made twice.
+KEEP_IF_SAME = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 system-build:
 	@tools/system.sh build
@@ -82,8 +85,13 @@ system-test: system-build
 system-check: system-build
 	@tools/system.sh check
 
-$(STAMPS)/venv: requirements/build.txt requirements/runtime.txt | system-build
+# An environment holds its own path and its Python's, so it is made again where either has changed.
+$(STAMPS)/place: force | system-build
 	@mkdir -p $(STAMPS)
+	@echo "$(CURDIR) $$($(PYTHON) -VV)" > $@.new
+	@$(KEEP_IF_SAME)
+
+$(STAMPS)/venv: requirements/build.txt requirements/runtime.txt $(STAMPS)/place
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	@touch $@
@@ -97,7 +105,7 @@ $(STAMPS)/inputs: force
 	@mkdir -p $(STAMPS)
 	@find $(wildcard $(WHEEL_INPUTS)) -path otids/_data -prune -o -name __pycache__ -prune -o -type f -print0 \
 		| LC_ALL=C sort -z | xargs -0 sha256sum > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@$(KEEP_IF_SAME)
 
 $(STAMPS)/wheel: $(STAMPS)/inputs $(STAMPS)/venv | system-build
 	rm -f dist/otids-*.whl

@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is the machine's business; a test that hangs has pytest's timeout.
+settings.register_profile("otids", deadline=None)
+settings.load_profile("otids")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
