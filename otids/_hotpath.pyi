@@ -6,6 +6,24 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "ACCESSES",
+    "ACTIVITIES",
+    "CONNECTION_STATES",
+    "NOTICE_KINDS",
+    "NO_SUBFUNCTION",
+    "PROTOCOLS",
+    "ROLES",
+    "VALUE_KINDS",
+    "Batch",
+    "CaptureError",
+    "Hotpath",
+    "__version__",
+    "function_name",
+    "object_name",
+    "status_name",
+]
+
 __version__: str
 NO_SUBFUNCTION: int
 ROLES: list[str]

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import structlog
 
 from otids.alerts.alert import Alert
 from otids.alerts.triage import Origin, Triage
@@ -21,8 +20,6 @@ from otids.detectors.base import Detector, Finding, Quarantine, State, StateErro
 from otids.traffic import SECOND, Array, Batch, Dictionaries, Tick, Ticks
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
-
-log = structlog.get_logger(__name__)
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -207,6 +204,9 @@ class Pipeline:
             faults = self.counters.faults
             faults[plugin] = faults.get(plugin, 0) + 1
             if faults[plugin] == 1:
+                import structlog  # noqa: PLC0415  # costs more than the whole start, and is rarely needed
+
+                log = structlog.get_logger(__name__)
                 log.exception("a part of otids failed; this is a bug", part=plugin)
 
 
