@@ -12,6 +12,7 @@ from otids.traffic import EndpointName
 MOST_TITLE = 200
 MOST_EXPLANATION = 2000
 MOST_STEP = 600
+MOST_PATH = 1000
 
 
 class AssetNames(Protocol):
@@ -51,7 +52,7 @@ def render(
         count=alert.count,
         frames=alert.frames,
         frame_count=alert.frame_count,
-        capture=capture,
+        capture=clean(capture, MOST_PATH),
         source=_party(alert.source, assets),
         target=_party(alert.target, assets),
         conversation=_conversation(alert),
@@ -68,7 +69,7 @@ def render(
         },
         evidence="",
         completeness=alert.completeness,
-        sensor=sensor,
+        sensor=clean(sensor),
         cause=alert.cause,
         accepts=tuple(alert.accepts),
         baseline=tuple(alert.baseline),

@@ -1,0 +1,1 @@
+"""The asset inventory: which devices there are, what they are called, and what they do."""
