@@ -1,1 +1,5 @@
-"""One file per place where alerts go."""
+"""Sinks: one file per place where alerts go."""
+
+from otids.sinks.base import Outbox, Sink, SinkError, deliver_pending
+
+__all__ = ["Outbox", "Sink", "SinkError", "deliver_pending"]
