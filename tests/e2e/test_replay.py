@@ -66,9 +66,7 @@ def test_each_attack_alerts_once_and_nothing_else_does(
     captures: Path, attacks: tuple[Path, list[Record]]
 ) -> None:
     text = (captures / "attacks" / "expected.toml").read_text()
-    expected = [
-        (one["kind"], one["source"], one["target"]) for one in tomllib.loads(text)["alert"]
-    ]
+    expected = [(one["kind"], one["source"], one["target"]) for one in tomllib.loads(text)["alert"]]
     told = [
         (one["kind"], one["source"]["address"], (one["target"] or {"address": ""})["address"])
         for one in attacks[1]

@@ -1,0 +1,77 @@
+"""Builds whole pipelines for tests, and runs them over captures without a folder or a screen."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from otids import _hotpath
+from otids.alerts.alert import Alert
+from otids.alerts.attack import load_attack
+from otids.alerts.catalogue import load_catalogue
+from otids.alerts.triage import Triage
+from otids.assets import Inventory
+from otids.capture.files import batches, digest
+from otids.detectors import make_detectors
+from otids.detectors.base import Detector
+from otids.pipeline import Pipeline
+from otids.resources import data_folder
+from otids.rules.policies import load_policies
+from otids.traffic import Tick
+
+
+def make_pipeline(detectors: Sequence[Detector] | None = None) -> tuple[Pipeline, list[Alert]]:
+    """A strict pipeline with the shipped rules, and the list to which it commits."""
+    rules = data_folder("rules")
+    policies = load_policies([rules / "policies"])
+    catalogue = load_catalogue(load_attack(rules / "attack.toml"), rules / "catalogue")
+    inventory = Inventory()
+    committed: list[Alert] = []
+    pipeline = Pipeline(
+        make_detectors(policies) if detectors is None else detectors,
+        Triage(catalogue.with_rules(policies), inventory, sensor="test"),
+        inventory,
+        committed.extend,
+        strict=True,
+    )
+    return pipeline, committed
+
+
+def feed(
+    pipeline: Pipeline,
+    capture: Path,
+    *,
+    learn: bool = False,
+    batch_frames: int = 65_536,
+    hotpath: _hotpath.Hotpath | None = None,
+    until: Callable[[Tick], bool] | None = None,
+) -> bool:
+    """Judge or learn a capture to its end, or until a tick for which `until` holds was judged.
+
+    Return whether the end was reached.
+    """
+    hotpath = hotpath or _hotpath.Hotpath(batch_frames=batch_frames)
+    stopped: list[int] = []
+
+    def is_learning(tick: Tick) -> bool:
+        if until is not None and until(tick):
+            stopped.append(tick.second)
+            raise StopFeedError
+        return learn
+
+    pipeline.begin(capture.name, digest(capture))
+    try:
+        for batch in batches(hotpath, capture, pipeline.learned):
+            pipeline.feed(batch, is_learning)
+    except StopFeedError:
+        return False
+    pipeline.end_source()
+    return True
+
+
+class StopFeedError(Exception):
+    """Ends a feed before the tick that it met."""
+
+
+def records(alerts: Iterable[Alert]) -> list[dict[str, Any]]:
+    """The public records of alerts, to compare."""
+    return [alert.record() for alert in alerts]

@@ -1,0 +1,274 @@
+"""The invariants of the design that concern the whole line from capture to alert."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pipelines import feed, make_pipeline, records
+from ticks import Wire, reads, writes
+
+from otids import _hotpath
+from otids.alerts.alert import Alert
+from otids.detectors.base import Cause, Finding, Quarantine, Readiness, State, StateError
+from otids.detectors.novelty import Novelty
+from otids.detectors.policy import Policy
+from otids.pipeline import Pipeline, fold
+from otids.traffic import Array, Tick
+
+
+@pytest.fixture(scope="session")
+def captures(repository: Path) -> Path:
+    return repository / "replay" / "captures"
+
+
+@pytest.fixture(scope="session")
+def normal(captures: Path) -> Path:
+    return captures / "normal" / "normal.pcap.gz"
+
+
+@pytest.fixture(scope="session")
+def attacks(captures: Path) -> Path:
+    return captures / "attacks" / "attacks.pcap.gz"
+
+
+def learned(normal: Path) -> tuple[Pipeline, list[Alert]]:
+    pipeline, committed = make_pipeline()
+    feed(pipeline, normal, learn=True)
+    return pipeline, committed
+
+
+@pytest.fixture(scope="session")
+def one_run(normal: Path, attacks: Path) -> list[Alert]:
+    pipeline, committed = learned(normal)
+    feed(pipeline, attacks)
+    return committed
+
+
+# --- 1: cut invariance ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_frames", [1, 3, 97, 5_000])
+def test_alerts_do_not_depend_on_how_the_capture_was_cut(
+    normal: Path, attacks: Path, one_run: Sequence[Alert], batch_frames: int
+) -> None:
+    pipeline, committed = make_pipeline()
+    feed(pipeline, normal, learn=True, batch_frames=batch_frames)
+    feed(pipeline, attacks, batch_frames=batch_frames)
+    assert records(committed) == records(one_run)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cuts=st.tuples(st.integers(1, 20_000), st.integers(1, 20_000)))
+def test_alerts_do_not_depend_on_any_cut(
+    normal: Path, attacks: Path, one_run: Sequence[Alert], cuts: tuple[int, int]
+) -> None:
+    pipeline, committed = make_pipeline()
+    feed(pipeline, normal, learn=True, batch_frames=cuts[0])
+    feed(pipeline, attacks, batch_frames=cuts[1])
+    assert records(committed) == records(one_run)
+
+
+# --- 2: restart invariance -----------------------------------------------------------------------
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(at=st.integers(0, 320))
+def test_a_restart_changes_nothing(
+    normal: Path, attacks: Path, one_run: Sequence[Alert], at: int
+) -> None:
+    first, committed = learned(normal)
+    seen: list[int] = []
+
+    def enough(tick: Tick) -> bool:
+        seen.append(tick.second)
+        return len(seen) > at
+
+    ended = feed(first, attacks, until=enough)
+    saved = msgpack.packb(first.state())
+    second, more = make_pipeline()
+    second.restore(msgpack.unpackb(saved))
+    if not ended:
+        feed(second, attacks)
+    assert records([*committed, *more]) == records(one_run)
+
+
+def test_a_damaged_state_is_refused() -> None:
+    pipeline, _ = make_pipeline()
+    state = pipeline.state()
+    state["detectors"]["novelty"]["memory"] = "nonsense"
+    with pytest.raises(StateError, match="novelty"):
+        pipeline.restore(state)
+    with pytest.raises(StateError, match="damaged"):
+        pipeline.restore({"position": 7})
+
+
+# --- 3: merge ------------------------------------------------------------------------------------
+
+
+def learn_with(captures: Sequence[Path]) -> Novelty:
+    novelty = Novelty()
+    pipeline, _ = make_pipeline([novelty])
+    hotpath = _hotpath.Hotpath()
+    for capture in captures:
+        feed(pipeline, capture, learn=True, hotpath=hotpath)
+    pipeline.finish()
+    return novelty
+
+
+@pytest.mark.parametrize("other", ["normal-seed2", "attacks"])
+def test_baselines_learned_apart_and_merged_equal_one_learned_from_both(
+    captures: Path, normal: Path, other: str
+) -> None:
+    second = captures / other / f"{other}.pcap.gz"
+    merged = learn_with([normal])
+    merged.merge(learn_with([second]).state())
+    assert merged.state() == learn_with([normal, second]).state()
+    backwards = learn_with([second])
+    backwards.merge(learn_with([normal]).state())
+    assert backwards.state() == merged.state()
+
+
+# --- 6: learned is quiet -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", ["normal", "attacks"])
+def test_what_was_declared_as_normal_raises_nothing_but_policy(
+    captures: Path, scenario: str
+) -> None:
+    capture = captures / scenario / f"{scenario}.pcap.gz"
+    pipeline, committed = make_pipeline()
+    feed(pipeline, capture, learn=True)
+    committed.clear()
+    feed(pipeline, capture)
+    assert {alert.detector for alert in committed} <= {"policy"}
+
+
+# --- the line itself, with detectors whose answer is known ---------------------------------------
+
+
+class Oracle:
+    """Flags every message, or none; remembers what it was asked to learn."""
+
+    def __init__(self, name: str, *, flags: bool = False, fails: bool = False) -> None:
+        self.name = name
+        self.learned_rows = 0
+        self.order: list[str] = []
+        self._flags = flags
+        self._fails = fails
+
+    def judge(self, tick: Tick) -> Sequence[Finding]:
+        self.order.append("judge")
+        if self._fails:
+            raise ZeroDivisionError
+        rows = np.arange(len(tick.tables.messages))
+        if not self._flags or not len(rows):
+            return []
+        frames = tuple(map(int, tick.tables.messages.frame))
+        return [
+            Finding(
+                kind="unlisted",
+                cause=(self.name,),
+                first_seen=tick.second,
+                last_seen=tick.second,
+                frames=frames,
+                frame_count=len(frames),
+                count=len(rows),
+                detector=self.name,
+                expected="nothing",
+                observed="something",
+                score=1.0,
+                rows={"messages": rows},
+            )
+        ]
+
+    def learn(self, tick: Tick, quarantine: Quarantine) -> None:
+        self.order.append("learn")
+        clean = quarantine.clean("messages")
+        self.learned_rows += len(tick.tables.messages) if clean is None else int(clean.sum())
+
+    def begin_learning(self) -> None: ...
+
+    def close_world(self) -> None: ...
+
+    def learned(self) -> Mapping[str, Array]:
+        return {}
+
+    def forget(self, retired: Mapping[str, Array]) -> None: ...
+
+    def readiness(self) -> Sequence[Readiness]:
+        return []
+
+    def state(self) -> State:
+        return {}
+
+    def restore(self, state: State) -> None: ...
+
+    def merge(self, state: State) -> None: ...
+
+    def accept(self, cause: Cause) -> bool:
+        return False
+
+    def undo(self, cause: Cause) -> bool:
+        return False
+
+
+def test_a_detector_that_always_flags_lets_nobody_learn(normal: Path) -> None:
+    always, never = Oracle("always", flags=True), Oracle("never")
+    pipeline, committed = make_pipeline([never, always])
+    feed(pipeline, normal)
+    assert pipeline.counters.messages > 10_000
+    assert (always.learned_rows, never.learned_rows) == (0, 0)
+    assert committed[-1].count == pipeline.counters.messages
+
+
+def test_a_detector_that_never_flags_lets_everybody_learn(normal: Path) -> None:
+    never = Oracle("never")
+    pipeline, committed = make_pipeline([never])
+    feed(pipeline, normal)
+    assert never.learned_rows == pipeline.counters.messages
+    assert never.order[:4] == ["judge", "learn", "judge", "learn"]
+    assert committed == []
+
+
+def test_our_own_bug_stays_where_it_happened(normal: Path) -> None:
+    broken, sound = Oracle("broken", fails=True), Oracle("sound", flags=True)
+    pipeline, committed = make_pipeline([broken, sound])
+    pipeline._strict = False
+    feed(pipeline, normal)
+    assert pipeline.counters.faults == {"broken": pipeline.counters.ticks}
+    assert committed[-1].count == pipeline.counters.messages
+
+
+def test_a_dangerous_operation_is_told_once(normal: Path, attacks: Path) -> None:
+    pipeline, committed = learned(normal)
+    feed(pipeline, attacks)
+    listen_only = [one for one in committed if one.kind == "policy.modbus-force-listen-only"]
+    assert "this client only does" in listen_only[-1].expected
+    moments = {(one.source, one.first_seen) for one in listen_only}
+    others = [one for one in committed if one.detector == "novelty"]
+    assert not {(one.source, one.first_seen) for one in others} & moments
+
+
+def test_folding_keeps_what_policy_did_not_flag() -> None:
+    wire = Wire()
+    wire.request(0.0, 3, reads("holding-register", 0, 1))
+    wire.request(0.1, 6, writes("holding-register", 0, values=[1]))
+    tick = wire.tick()
+    every, one = Oracle("novelty", flags=True), Oracle("policy", flags=True)
+    (novel,), (policy,) = every.judge(tick), one.judge(tick)
+    some = Finding(
+        **{name: getattr(policy, name) for name in Finding.__slots__ if name != "rows"},
+        rows={"messages": np.array([1])},
+    )
+    assert fold([novel, some]) == [novel, some]
+    assert [finding.detector for finding in fold([novel, policy])] == ["policy"]
+    assert fold([novel]) == [novel]
+
+
+def test_the_order_of_detectors_is_that_of_the_registry() -> None:
+    pipeline, _ = make_pipeline()
+    assert [type(one) for one in pipeline.detectors] == [Policy, Novelty]
