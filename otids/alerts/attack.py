@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from otids.alerts.alert import Technique
-from otids.alerts.tomlfile import TomlFile
+from otids.rules.files import Document
 
 TechniqueId: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^T[0-9]{4}$")]
 
@@ -44,15 +44,15 @@ class Attack:
 
 
 def load_attack(path: Path) -> Attack:
-    """Read the table of techniques. Raises RulesError naming file, line and key."""
-    file = TomlFile.read(path)
-    content = file.convert(file.content, _File)
+    """Read the table of techniques. Raises RuleError naming file, line and key."""
+    file = Document(path, _File)
+    content = file.value
     for id_, row in content.techniques.items():
         for tactic in row.tactics:
             if tactic not in content.tactics:
-                raise file.error(f"no tactic is called {tactic!r}", "techniques", id_)
+                raise file.error(("techniques", id_), f"no tactic is called {tactic!r}")
         if id_ in content.deprecated:
-            raise file.error("is both active and deprecated", "techniques", id_)
+            raise file.error(("techniques", id_), "is both active and deprecated")
     return Attack(
         content.version,
         {

@@ -9,8 +9,8 @@ import msgspec
 
 from otids.alerts.alert import Technique
 from otids.alerts.attack import Attack
-from otids.alerts.tomlfile import RulesError, TomlFile
 from otids.alerts.wording import complain, literal
+from otids.rules.files import Document, RuleError, toml_files
 
 Severity: TypeAlias = Literal["info", "low", "medium", "high", "critical"]
 
@@ -93,14 +93,14 @@ class Catalogue:
     def with_rules(self, rules: Iterable[CustomRule]) -> "Catalogue":
         """Add an entry for each rule that has none: its own words, the steps of `entry(kind)`.
 
-        Raises RulesError for a technique that alerts must not name.
+        Raises RuleError for a technique that alerts must not name.
         """
         added: dict[str, Entry] = {}
         for rule in rules:
             if rule.kind in self.entries:
                 continue
             for complaint in filter(None, map(self.attack.complaint, rule.attack)):
-                raise RulesError(f"rule {rule.kind}: attack: {complaint}")
+                raise RuleError(f"rule {rule.kind}: attack: {complaint}")
             entry = self.entry(rule.kind)
             said = literal(f"{rule.explanation} ") if rule.explanation else ""
             added[rule.kind] = replace(
@@ -128,13 +128,13 @@ def _candidates(kind: str) -> Iterator[str]:
 def load_catalogue(attack: Attack, folder: Path, *overrides: Path) -> Catalogue:
     """Read all `*.toml` of `folder`; what later folders say of a kind wins, key by key.
 
-    Raises RulesError naming file, line and key. Nothing of a wrong catalogue is returned.
+    Raises RuleError naming file, line and key. Nothing of a wrong catalogue is returned.
     """
     rows: dict[str, _Origin] = {}
     for place, each in enumerate((folder, *overrides)):
         _read_folder(each, rows, attack, may_override=place > 0)
     if UNLISTED not in rows:
-        raise RulesError(f"{folder}: has no entry {UNLISTED!r}")
+        raise RuleError(f"{folder}: has no entry {UNLISTED!r}")
     return Catalogue({kind: _entry(kind, origin, attack) for kind, origin in rows.items()}, attack)
 
 
@@ -143,22 +143,20 @@ class _Origin:
     """The merged content of an entry, and the file that had the last word."""
 
     content: dict[str, Any]
-    file: TomlFile
+    file: Document[dict[str, Any]]
     folder: Path
 
 
 def _read_folder(
     folder: Path, rows: dict[str, _Origin], attack: Attack, *, may_override: bool
 ) -> None:
-    if not folder.is_dir():
-        raise RulesError(f"{folder}: no such folder")
-    for path in sorted(folder.glob("*.toml")):
-        file = TomlFile.read(path)
-        for kind, value in file.convert(file.content, dict[_Kind, Any]).items():
-            content = file.convert(value, dict[str, Any], kind)
+    for path in toml_files([folder]):
+        file = Document(path, dict[_Kind, Any])
+        for kind, value in file.value.items():
+            content = file.convert((kind,), value, dict[str, Any])
             known = rows.get(kind)
             if known and (known.folder == folder or not may_override):
-                raise file.error(f"is also in {known.file.path}", kind)
+                raise file.error((kind,), f"is also in {known.file.path}")
             merged = _merge(known.content, content) if known else content
             rows[kind] = _Origin(merged, file, folder)
             _check(kind, rows[kind], attack)
@@ -173,13 +171,13 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check(kind: str, origin: _Origin, attack: Attack) -> None:
     """Check an entry where it was read, so that the error names the file that is at fault."""
-    row = origin.file.convert(origin.content, _Row, kind)
+    row = origin.file.convert((kind,), origin.content, _Row)
     for *keys, template in _templates(row):
         complaint = complain(template)
         if complaint:
-            raise origin.file.error(complaint, kind, *keys)
+            raise origin.file.error((kind, *keys), complaint)
     for complaint in filter(None, map(attack.complaint, row.attack)):
-        raise origin.file.error(complaint, kind, "attack")
+        raise origin.file.error((kind, "attack"), complaint)
 
 
 def _templates(row: _Row) -> Iterator[tuple[str, ...]]:
@@ -193,7 +191,7 @@ def _templates(row: _Row) -> Iterator[tuple[str, ...]]:
 
 
 def _entry(kind: str, origin: _Origin, attack: Attack) -> Entry:
-    row = origin.file.convert(origin.content, _Row, kind)
+    row = origin.file.convert((kind,), origin.content, _Row)
     return Entry(
         kind=kind,
         title=row.title,

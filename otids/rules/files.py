@@ -16,6 +16,7 @@ import msgspec
 from msgspec import inspect
 
 T = TypeVar("T")
+Value = TypeVar("Value")
 Keys: TypeAlias = tuple[str | int, ...]
 """Where something stands in a document: keys of tables and places in arrays."""
 
@@ -36,12 +37,16 @@ class Document(Generic[T]):
         self._text = _read(path)
         self._data = _parse(path, self._text)
         self._lines: dict[Keys, int] | None = None
+        self.value = self.convert((), self._data, kind)
+
+    def convert(self, keys: Keys, content: object, kind: type[Value]) -> Value:
+        """Type what stands, or would stand if files were merged, at `keys`. Raises RuleError."""
         try:
-            self.value = msgspec.convert(self._data, kind)
+            return msgspec.convert(content, kind)
         except msgspec.ValidationError as error:
-            raise self._explain(str(error), kind) from None
+            raise self._explain(str(error), kind, keys) from None
         except RecursionError:
-            raise RuleError(f"{path}: is nested too deeply") from None
+            raise RuleError(f"{self.path}: is nested too deeply") from None
 
     def error(self, keys: Keys, reason: str) -> RuleError:
         """Make the error that says what is wrong at `keys`."""
@@ -59,12 +64,13 @@ class Document(Generic[T]):
                 return self._lines[keys[:length]]
         return 1
 
-    def _explain(self, message: str, kind: type[T]) -> RuleError:
+    def _explain(self, message: str, kind: type[Any], within: Keys) -> RuleError:
         reason, _, place = message.partition(" - at `")
-        keys = _keys_of(place)
+        inside = _keys_of(place)
+        keys = (*within, *inside)
         reason = reason[:1].lower() + reason[1:].replace("`", "")
         if unknown := re.match(r"(?s)object contains unknown field (.*)", reason):
-            known = _fields_at(inspect.type_info(kind), keys)
+            known = _fields_at(inspect.type_info(kind), inside)
             return self.error((*keys, unknown[1]), f"unknown key{suggest(unknown[1], known)}")
         if missing := re.match(r"object missing required field (.*)", reason):
             return self.error(keys, f"the key {missing[1]} is missing")

@@ -8,7 +8,7 @@ import pytest
 from otids.alerts.alert import Technique
 from otids.alerts.attack import Attack, load_attack
 from otids.alerts.catalogue import Catalogue
-from otids.alerts.tomlfile import RulesError
+from otids.rules.files import RuleError
 
 
 def test_the_table_is_whole(attack: Attack) -> None:
@@ -65,27 +65,27 @@ TAIL = "\n[deprecated]\n"
     [
         (
             HEAD + 'T0001 = { name = "A", tactics = ["impact", "luck"] }' + TAIL,
-            ":5: techniques → T0001: no tactic is called 'luck'",
+            ":5: techniques.T0001: no tactic is called 'luck'",
         ),
         (
             HEAD + 'T0001 = { name = "A", tactics = ["impact"] }' + TAIL + 'T0001 = "A"',
-            ":5: techniques → T0001: is both active and deprecated",
+            ":5: techniques.T0001: is both active and deprecated",
         ),
         (HEAD + 'T0001 = { name = "A", tactics = [] }' + TAIL, "length >= 1"),
-        (HEAD + 'T0001 = { name = "A", tactics = ["impact"], x = 1 }' + TAIL, "field `x`"),
+        (HEAD + 'T0001 = { name = "A", tactics = ["impact"], x = 1 }' + TAIL, "unknown key"),
         (HEAD + 'T1 = { name = "A", tactics = ["impact"] }' + TAIL, "regex"),
-        ("version = \n", "at line 1, column"),
+        ("version = \n", ":1: is not TOML"),
     ],
 )
 def test_a_wrong_table_is_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "attack.toml"
     path.write_text(text)
-    with pytest.raises(RulesError) as caught:
+    with pytest.raises(RuleError) as caught:
         load_attack(path)
     assert str(caught.value).startswith(str(path))
     assert message in str(caught.value)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match=r"attack\.toml: No such file"):
+    with pytest.raises(RuleError, match=r"attack\.toml: No such file"):
         load_attack(tmp_path / "attack.toml")

@@ -7,8 +7,8 @@ import pytest
 
 from otids.alerts.attack import Attack
 from otids.alerts.catalogue import UNLISTED, Catalogue, load_catalogue
-from otids.alerts.tomlfile import RulesError
 from otids.alerts.wording import complain, fill
+from otids.rules.files import RuleError
 
 KINDS = [
     "novelty.new-endpoint",
@@ -92,7 +92,7 @@ def test_rules_bring_their_own_words(catalogue: Catalogue) -> None:
     assert entry.response == catalogue.entry("policy.custom").response
     assert "STOPPED" in with_rules.entry("policy.umas-stop-plc").title
     assert with_rules.entry("policy.plain").attack == ()
-    with pytest.raises(RulesError, match=r"policy\.bad: attack: T0833"):
+    with pytest.raises(RuleError, match=r"policy\.bad: attack: T0833"):
         catalogue.with_rules([Rule("policy.bad", "x", attack=("T0833",))])
 
 
@@ -131,26 +131,42 @@ def test_an_override_may_add_a_whole_kind(attack: Attack, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('severity = "low"', 'severity = "bad"', "a.toml:5: unlisted → severity: Invalid enum"),
-        ('title = "t"', 'title = "t"\ncolour = 1', "a.toml:4: unlisted → colour: Object contains"),
-        ('title = "t"', 'title = "{colour}"', "a.toml:3: unlisted → title: no field is called"),
-        ('title = "t"', 'title = "{source:>9}"', "unlisted → title: {source} takes no format"),
-        ('title = "t"', 'title = "{source!r}"', "unlisted → title: {source} takes no format"),
+        (
+            'severity = "low"',
+            'severity = "bad"',
+            "a.toml:5: unlisted.severity = 'bad': invalid enum",
+        ),
+        ('title = "t"', 'title = "t"\ncolour = 1', "a.toml:4: unlisted.colour = 1: unknown key"),
+        (
+            'title = "t"',
+            'title = "{colour}"',
+            "a.toml:3: unlisted.title = '{colour}': no field is called",
+        ),
+        (
+            'title = "t"',
+            'title = "{source:>9}"',
+            "unlisted.title = '{source:>9}': {source} takes no format",
+        ),
+        (
+            'title = "t"',
+            'title = "{source!r}"',
+            "unlisted.title = '{source!r}': {source} takes no format",
+        ),
         ('title = "t"', 'title = "{source.x}"', "no field is called {source.x}"),
-        ('title = "t"', 'title = "{"', "a.toml:3: unlisted → title: braces do not match"),
-        ('title = "t"', "title = 1", "a.toml:3: unlisted → title: Expected `str`, got `int`"),
-        ('title = "t"', 'many = "m"', "missing required field `title`"),
-        ('ot = ["o"]', "ot = []", "a.toml:8: unlisted → response → ot: Expected `array`"),
-        ('ot = ["o"]', 'ot = ["{x}"]', "a.toml:8: unlisted → response → ot: no field is called"),
-        ('ot = ["o"]', 'ot = ["o"]\npa = ["x"]', "a.toml:9: unlisted → response → pa"),
+        ('title = "t"', 'title = "{"', "a.toml:3: unlisted.title = '{': braces do not match"),
+        ('title = "t"', "title = 1", "a.toml:3: unlisted.title = 1: expected str, got int"),
+        ('title = "t"', 'many = "m"', "a.toml:2: unlisted: the key title is missing"),
+        ('ot = ["o"]', "ot = []", "a.toml:8: unlisted.response.ot: expected array"),
+        ('ot = ["o"]', 'ot = ["{x}"]', "a.toml:8: unlisted.response.ot: no field is called"),
+        ('ot = ["o"]', 'ot = ["o"]\npa = ["x"]', "a.toml:9: unlisted.response.pa: unknown key"),
         (
             'severity = "low"',
             'severity = "low"\nattack = ["T0833"]',
-            "a.toml:6: unlisted → attack: T0833 (Modify Control Logic) was withdrawn",
+            "a.toml:6: unlisted.attack: T0833 (Modify Control Logic) was withdrawn",
         ),
         ('severity = "low"', 'severity = "low"\nattack = ["T8"]', "'T8' is no technique"),
         ('["unlisted"]', '["Un listed"]\n', "regex"),
-        ('["unlisted"]', "[[unlisted]]", "a.toml:2: unlisted: Expected `object`, got `array`"),
+        ('["unlisted"]', "[[unlisted]]", "a.toml:2: unlisted: expected object, got array"),
         (GOOD, "", "has no entry 'unlisted'"),
     ],
 )
@@ -158,7 +174,7 @@ def test_a_wrong_entry_is_refused(
     old: str, new: str, message: str, attack: Attack, tmp_path: Path
 ) -> None:
     folder = write(tmp_path / "rules", GOOD.replace(old, new))
-    with pytest.raises(RulesError) as caught:
+    with pytest.raises(RuleError) as caught:
         load_catalogue(attack, folder)
     assert str(caught.value).startswith(str(folder))
     assert message in str(caught.value)
@@ -167,7 +183,7 @@ def test_a_wrong_entry_is_refused(
 def test_an_error_names_the_file_that_overrides(attack: Attack, tmp_path: Path) -> None:
     shipped = write(tmp_path / "shipped", GOOD)
     mine = write(tmp_path / "mine", '[unlisted]\nseverity = "loud"\n', "mine.toml")
-    with pytest.raises(RulesError, match=r"mine\.toml:2: unlisted → severity"):
+    with pytest.raises(RuleError, match=r"mine\.toml:2: unlisted\.severity"):
         load_catalogue(attack, shipped, mine)
 
 
@@ -175,18 +191,18 @@ def test_an_error_names_the_file_that_overrides(attack: Attack, tmp_path: Path) 
 def test_a_kind_stands_once_in_a_folder(place: str, attack: Attack, tmp_path: Path) -> None:
     folders = [write(tmp_path / "shipped", GOOD), write(tmp_path / "mine", GOOD)]
     write(tmp_path / place, GOOD, "b.toml")
-    with pytest.raises(RulesError, match=r"b\.toml:2: unlisted: is also in .*a\.toml"):
+    with pytest.raises(RuleError, match=r"b\.toml:2: unlisted: is also in .*a\.toml"):
         load_catalogue(attack, *folders)
 
 
 def test_a_missing_folder_is_named(attack: Attack, tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match="nowhere: no such folder"):
+    with pytest.raises(RuleError, match="nowhere: is not a directory"):
         load_catalogue(attack, tmp_path / "nowhere")
 
 
 def test_text_that_is_not_utf8_is_refused(attack: Attack, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(RulesError, match=r"a\.toml: 'utf-8' codec"):
+    with pytest.raises(RuleError, match=r"a\.toml:1: is not UTF-8"):
         load_catalogue(attack, tmp_path)
 
 
