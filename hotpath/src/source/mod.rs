@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod evidence;
 pub mod file;
 mod gzip;
 mod pcap;

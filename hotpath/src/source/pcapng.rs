@@ -10,10 +10,10 @@ use super::{Damage, LinkType};
 /// The block type of a section header, the same in both byte orders.
 pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 
-const INTERFACE_DESCRIPTION: u32 = 1;
+pub(super) const INTERFACE_DESCRIPTION: u32 = 1;
 const PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
-const ENHANCED_PACKET: u32 = 6;
+pub(super) const ENHANCED_PACKET: u32 = 6;
 
 /// Blocks that Wireshark numbers among the frames although they hold none: the systemd journal
 /// export block, and custom blocks.
@@ -22,7 +22,7 @@ const NUMBERED: [u32; 3] = [9, 0x0000_0bad, 0x4000_0bad];
 /// Sysdig events, which Wireshark numbers too.
 const NUMBERED_SYSDIG: [u32; 6] = [0x204, 0x208, 0x216, 0x217, 0x221, 0x222];
 
-const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
+pub(super) const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
 /// Type and total length before a block's body, total length after it.
 const BLOCK_HEADER: usize = 8;
@@ -43,8 +43,8 @@ const SIMPLE_PACKET_HEADER: usize = 12;
 /// A bound on memory: who has more interfaces than this in one section is lying.
 const MOST_INTERFACES: usize = 1 << 16;
 
-const IF_TSRESOL: u16 = 9;
-const IF_TSOFFSET: u16 = 14;
+pub(super) const IF_TSRESOL: u16 = 9;
+pub(super) const IF_TSOFFSET: u16 = 14;
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
