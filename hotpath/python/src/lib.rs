@@ -12,11 +12,12 @@ use hotpath::columns::{self, Column};
 use hotpath::engine::{Engine, Settings};
 use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
 use hotpath::scribe::Learned;
+use hotpath::source::evidence::{self, Cut, CutError};
 use hotpath::source::file::{self, CaptureFile};
 use hotpath::source::{Source, SourceHealth};
 use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, ValueKind};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -379,6 +380,38 @@ fn object_name(protocol: &str, kind: u16) -> Option<&'static str> {
     self::protocol(protocol)?.objects.get(usize::from(kind)).map(|object| object.name)
 }
 
+/// Cuts frames out of a capture into pcapng files: (target, frames, context, comment) each.
+///
+/// Returns how many frames each got, and which of the wanted ones are missing; without any frame
+/// there is no file. Raises `CaptureError` if the capture cannot be read, `OSError` if a file
+/// cannot be written.
+#[pyfunction]
+fn cut_evidence(
+    py: Python<'_>,
+    path: PathBuf,
+    cuts: Vec<(PathBuf, Vec<u64>, u64, String)>,
+) -> PyResult<Vec<(u64, Vec<u64>)>> {
+    let cuts: Vec<Cut> = cuts
+        .into_iter()
+        .map(|(target, frames, context, comment)| Cut { target, frames, context, comment })
+        .collect();
+    match py.detach(|| evidence::cut(&path, &cuts)) {
+        Ok(reports) => {
+            Ok(reports.into_iter().map(|report| (report.written, report.missing)).collect())
+        }
+        Err(CutError::Capture(error)) => Err(CaptureError::new_err(error.to_string())),
+        // With a number, OSError becomes the subclass for it.
+        Err(CutError::Write { target, error }) => Err(match error.raw_os_error() {
+            Some(number) => {
+                let text = error.to_string();
+                let what = text.split(" (os error").next().unwrap_or_default().to_owned();
+                PyOSError::new_err((number, what, target.into_os_string()))
+            }
+            None => PyOSError::new_err(format!("{}: {error}", target.display())),
+        }),
+    }
+}
+
 /// The hot path: decodes captured frames into columns, in a thread without the GIL.
 #[pymodule]
 fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -399,5 +432,6 @@ fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(function_name, module)?)?;
     module.add_function(wrap_pyfunction!(status_name, module)?)?;
     module.add_function(wrap_pyfunction!(object_name, module)?)?;
+    module.add_function(wrap_pyfunction!(cut_evidence, module)?)?;
     Ok(())
 }
