@@ -34,6 +34,7 @@ class PipelineState(msgspec.Struct, forbid_unknown_fields=True):
     """The checked form of one generation of everything that the pipeline knows."""
 
     position: Position | None
+    learning: bool
     detectors: dict[str, dict[str, Any]]
     triage: dict[str, Any]
     inventory: dict[str, Any]
@@ -51,7 +52,10 @@ class Counters:
 
 
 class Pipeline:
-    """Judges one source after the other; what was learned goes on from one to the next."""
+    """Judges one source after the other; what was learned goes on from one to the next.
+
+    All sources of a pipeline come from one hot path: ids mean what that one says.
+    """
 
     def __init__(
         self,
@@ -136,6 +140,7 @@ class Pipeline:
         """One generation of everything known, at the end of the last tick."""
         state = PipelineState(
             self._position,
+            self._learning,
             {detector.name: detector.state() for detector in self.detectors},
             self.triage.state(),
             self.inventory.state(),
@@ -152,6 +157,10 @@ class Pipeline:
         for detector in self.detectors:
             if detector.name in checked.detectors:
                 detector.restore(checked.detectors[detector.name])
+        self._learning = checked.learning
+        if checked.learning:
+            for detector in self.detectors:
+                detector.begin_learning()
         self.triage.restore(checked.triage)
         self.inventory.restore(checked.inventory)
         self._resume = self._position = checked.position

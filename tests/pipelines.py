@@ -19,37 +19,43 @@ from otids.rules.policies import load_policies
 from otids.traffic import Tick
 
 
-def make_pipeline(detectors: Sequence[Detector] | None = None) -> tuple[Pipeline, list[Alert]]:
+class Line(Pipeline):
+    """A pipeline with the one hot path that feeds it."""
+
+    hotpath: _hotpath.Hotpath
+
+
+def make_pipeline(
+    detectors: Sequence[Detector] | None = None, *, batch_frames: int = 65_536
+) -> tuple[Line, list[Alert]]:
     """A strict pipeline with the shipped rules, and the list to which it commits."""
     rules = data_folder("rules")
     policies = load_policies([rules / "policies"])
     catalogue = load_catalogue(load_attack(rules / "attack.toml"), rules / "catalogue")
     inventory = Inventory()
     committed: list[Alert] = []
-    pipeline = Pipeline(
+    pipeline = Line(
         make_detectors(policies) if detectors is None else detectors,
         Triage(catalogue.with_rules(policies), inventory, sensor="test"),
         inventory,
         committed.extend,
         strict=True,
     )
+    pipeline.hotpath = _hotpath.Hotpath(batch_frames=batch_frames)
     return pipeline, committed
 
 
 def feed(
-    pipeline: Pipeline,
+    pipeline: Line,
     capture: Path,
     *,
     learn: bool = False,
-    batch_frames: int = 65_536,
-    hotpath: _hotpath.Hotpath | None = None,
     until: Callable[[Tick], bool] | None = None,
 ) -> bool:
     """Judge or learn a capture to its end, or until a tick for which `until` holds was judged.
 
     Return whether the end was reached.
     """
-    hotpath = hotpath or _hotpath.Hotpath(batch_frames=batch_frames)
     stopped: list[int] = []
 
     def is_learning(tick: Tick) -> bool:
@@ -60,7 +66,7 @@ def feed(
 
     pipeline.begin(capture.name, digest(capture))
     try:
-        for batch in batches(hotpath, capture, pipeline.learned):
+        for batch in batches(pipeline.hotpath, capture, pipeline.learned):
             pipeline.feed(batch, is_learning)
     except StopFeedError:
         return False

@@ -68,8 +68,6 @@ class Memory:
 
     def is_ready(self, known: Acquaintance, id: int) -> bool:
         """Whether in a known conversation (`id` is its present one) a new word deviates."""
-        if known.closed:
-            return True
         self._settle(known, id)
         return known.is_ready()
 
