@@ -66,7 +66,7 @@ pub struct Cut {
 /// What became of a [`Cut`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CutReport {
-    /// Frames in the file; without any no file is made.
+    /// Frames in the file. If all wanted ones are missing, no file is made.
     pub written: u64,
     /// The wanted frames that are not among them, ascending.
     pub missing: Vec<u64>,
@@ -106,6 +106,8 @@ impl std::error::Error for CutError {}
 pub fn cut(capture: &Path, cuts: &[Cut]) -> Result<Vec<CutReport>, CutError> {
     let mut source = file::open(capture).map_err(CutError::Capture)?;
     let name = capture.file_name().unwrap_or_default().to_string_lossy();
+    // It goes into comments of one line.
+    let name = name.replace(char::is_control, "?");
     let mut outputs: Vec<Output> =
         cuts.iter().enumerate().map(|(index, cut)| Output::new(cut, index)).collect();
     let mut spans: Vec<Span> = Vec::new();
@@ -181,6 +183,7 @@ struct Output {
     /// Bytes that were.
     length: usize,
     frames: u64,
+    has_wanted: bool,
     is_on_disk: bool,
 }
 
@@ -204,6 +207,7 @@ impl Output {
             collected: Vec::new(),
             length: 0,
             frames: 0,
+            has_wanted: false,
             is_on_disk: false,
         }
     }
@@ -243,6 +247,7 @@ impl Output {
         self.frames = self.frames.saturating_add(1);
         if is_wanted {
             self.next = self.next.saturating_add(1);
+            self.has_wanted = true;
         }
     }
 
@@ -293,10 +298,11 @@ impl Output {
         let unreached = self.wanted.get(self.next..).unwrap_or_default().iter();
         let mut missing = mem::take(&mut self.missing);
         missing.extend(unreached.chain(&self.beyond));
-        if self.is_on_disk {
-            fs::rename(&self.temporary, &self.target).map_err(|error| self.fault(error))?;
-            self.is_on_disk = false;
+        if !self.has_wanted {
+            return Ok(CutReport { written: 0, missing });
         }
+        fs::rename(&self.temporary, &self.target).map_err(|error| self.fault(error))?;
+        self.is_on_disk = false;
         Ok(CutReport { written: self.frames, missing })
     }
 
