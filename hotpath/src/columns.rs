@@ -466,6 +466,8 @@ pub struct Batch {
     pub defined: Defined,
     /// Old ids.
     pub retired: Retired,
+    /// Lines of JSON in place of the rows of messages, items and values, if they are wanted.
+    pub records: Vec<u8>,
 }
 
 impl ValueKind {

@@ -7,6 +7,7 @@ use crate::net::tcp::{self, Connection};
 use crate::net::{
     Address, Arp, Arrival, Body, IpPacket, Mac, Malformed, Packet, Side, Vlan, link, udp,
 };
+use crate::record::Recorder;
 use crate::scribe::{Learned, Quotas, Scribe};
 use crate::source::Frame;
 use crate::table::{Carrier, Endpoint, NONE};
@@ -100,6 +101,11 @@ impl Engine {
         }
     }
 
+    /// Writes records instead of the rows of messages, items and values, from the next flow on.
+    pub fn record(&mut self, recorder: Recorder) {
+        self.scribe.recorder = Some(recorder);
+    }
+
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();
@@ -127,6 +133,12 @@ impl Engine {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.scribe.batch.tables.rows()
+    }
+
+    /// Bytes of records waiting in the present batch, or `None` if none are written.
+    #[must_use]
+    pub fn recorded(&self) -> Option<usize> {
+        self.scribe.recorder.as_ref().map(Recorder::len)
     }
 
     /// Whether dictionaries are so full that the present batch should end with a census.
@@ -454,7 +466,7 @@ impl Engine {
             let [source, target] = [passage.source, passage.target];
             let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
             let listener = scribe.endpoint(&Endpoint { vlan, address: target.0 }, speaker, now);
-            let ends = [end(speaker, source), end(listener, target)];
+            let ends = [end(speaker, vlan, source), end(listener, vlan, target)];
             Flow::new(Talk::new(ends, passage.carrier, &name(), now), None, now)
         });
         let first = flow.talk.end(Side::First);
@@ -505,6 +517,6 @@ impl Engine {
     }
 }
 
-fn end(endpoint: u32, (address, port): (Address, u16)) -> End {
-    End { endpoint, address, port, seen: None, volume: Volume::default() }
+fn end(endpoint: u32, vlan: Vlan, (address, port): (Address, u16)) -> End {
+    End { endpoint, vlan, address, port, seen: None, volume: Volume::default() }
 }

@@ -10,6 +10,7 @@ use crate::columns::{
 };
 use crate::net::Arrival;
 use crate::protocols::{Message, Party, Protocol, Told};
+use crate::record::{Recorder, Route};
 use crate::table::{
     Conversation, Dictionary, Endpoint, Full, Limits, MAX_OBJECT_RANGES, MAX_TEXT_LENGTH, NONE,
     ObjectSet, PAGE, Page, RESERVE, Range, Symbol,
@@ -48,7 +49,7 @@ impl Default for Quotas {
 }
 
 /// Where in the traffic a message was heard.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Place {
     /// Conversation id.
     pub conversation: u32,
@@ -60,6 +61,8 @@ pub struct Place {
     pub protocol: u32,
     /// The protocol.
     pub spoken: &'static Protocol,
+    /// What its records have in common, if they are wanted.
+    pub route: Option<Box<Route>>,
 }
 
 impl Place {
@@ -93,6 +96,8 @@ pub struct Scribe {
     pub batch: Batch,
     /// The present second of capture time.
     pub second: i64,
+    /// Writes records instead of the rows of messages, items and values.
+    pub recorder: Option<Recorder>,
     endpoints: Dictionary<Endpoint>,
     texts: Dictionary<Box<str>>,
     conversations: Dictionary<Conversation>,
@@ -119,6 +124,7 @@ impl Scribe {
         Self {
             batch: Batch::default(),
             second: 0,
+            recorder: None,
             endpoints: Dictionary::new(quotas.endpoints),
             texts: Dictionary::new(quotas.texts),
             conversations: Dictionary::new(quotas.conversations),
@@ -195,7 +201,7 @@ impl Scribe {
         self.conversations.lookup(conversation).is_some()
     }
 
-    /// Writes a message with its items and values; returns its id.
+    /// Writes a message with its items and values, or its record; returns its id.
     pub fn message(
         &mut self,
         place: &Place,
@@ -204,9 +210,15 @@ impl Scribe {
         first_frame: u64,
         now: Arrival,
     ) -> u64 {
-        let symbol = self.symbol(place, from, message, now);
         let id = self.next_message;
         self.next_message += 1;
+        if let Some(recorder) = &mut self.recorder {
+            if let Some(route) = &place.route {
+                recorder.message(route, from, message, id, first_frame, now);
+            }
+            return id;
+        }
+        let symbol = self.symbol(place, from, message, now);
         if self.part_frame == now.frame {
             self.part = self.part.saturating_add(1);
         } else {
@@ -473,6 +485,7 @@ impl Scribe {
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.until = until;
         batch.census = census;
+        batch.records = self.recorder.as_mut().map(Recorder::take).unwrap_or_default();
         batch
     }
 

@@ -54,10 +54,10 @@ impl Speech {
     #[must_use]
     pub fn new(place: Place, server: Side, transport: Transport) -> Self {
         Self {
-            place,
             server,
             datagrams: transport == Transport::Udp,
             decoder: (place.spoken.decoder)(transport),
+            place,
             feeds: [Feed::default(), Feed::default()],
         }
     }
@@ -104,7 +104,7 @@ impl Speech {
 
     /// Capture time moved on to `time` (`i64::MAX`: the flow ended).
     pub fn expire(&mut self, time: i64, scribe: &mut Scribe, now: Arrival) {
-        let mut emitter = Emitter { place: self.place, scribe, first_frame: now.frame, now };
+        let mut emitter = Emitter { place: &self.place, scribe, first_frame: now.frame, now };
         self.decoder.expire(time, &mut emitter);
     }
 
@@ -117,7 +117,7 @@ impl Speech {
         let mut at = 0;
         while let Some(rest) = pending.get(at..).filter(|rest| !rest.is_empty()) {
             let first_frame = frame_at(&carried, at).unwrap_or(now.frame);
-            let mut emitter = Emitter { place: self.place, scribe, first_frame, now };
+            let mut emitter = Emitter { place: &self.place, scribe, first_frame, now };
             let step = self.decoder.flush(from, rest, &mut emitter);
             at += self.take_step(side, step, rest.len(), scribe, now).unwrap_or(rest.len());
         }
@@ -136,7 +136,7 @@ impl Speech {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let first_frame = frame_at(at).unwrap_or(now.frame);
-            let mut emitter = Emitter { place: self.place, scribe, first_frame, now };
+            let mut emitter = Emitter { place: &self.place, scribe, first_frame, now };
             let step = self.decoder.step(from, rest, &mut emitter);
             match self.take_step(side, step, rest.len(), scribe, now) {
                 Some(used) => at += used,
@@ -211,7 +211,7 @@ impl Speech {
 
 /// Adds to what a decoder says where and when it was said.
 struct Emitter<'a> {
-    place: Place,
+    place: &'a Place,
     scribe: &'a mut Scribe,
     first_frame: u64,
     now: Arrival,
@@ -219,7 +219,7 @@ struct Emitter<'a> {
 
 impl Emit for Emitter<'_> {
     fn message(&mut self, from: Party, message: &Message<'_>) -> u64 {
-        self.scribe.message(&self.place, from, message, self.first_frame, self.now)
+        self.scribe.message(self.place, from, message, self.first_frame, self.now)
     }
 
     fn notice(&mut self, from: Party, kind: NoticeKind, detail: &str, of: Option<Told>) {

@@ -1,7 +1,8 @@
 //! The application side of one flow: what it speaks, who serves, and how much it says.
 
-use crate::net::{Address, Arrival, Mac, Receiver, Side};
+use crate::net::{Address, Arrival, Mac, Receiver, Side, Vlan};
 use crate::protocols::{Party, Probe, Protocol, REGISTRY, Transport};
+use crate::record::Socket;
 use crate::scribe::{Place, Scribe};
 use crate::speech::Speech;
 use crate::table::{Carrier, Conversation, NONE};
@@ -34,6 +35,8 @@ pub struct Volume {
 pub struct End {
     /// Endpoint id.
     pub endpoint: u32,
+    /// Its VLAN.
+    pub vlan: Vlan,
     /// Its address, to tell groups.
     pub address: Address,
     /// Its port, 0 where there is none.
@@ -42,6 +45,12 @@ pub struct End {
     pub seen: Option<(Option<Mac>, u8)>,
     /// Its volume in the present second.
     pub volume: Volume,
+}
+
+impl End {
+    const fn socket(&self) -> Socket {
+        Socket { address: self.address, port: self.port }
+    }
 }
 
 /// Bytes that are held until it is known what the flow speaks.
@@ -319,12 +328,17 @@ impl Talk {
     ) {
         let text = self.name(protocol.name, shown, scribe, now);
         let server = self.server.unwrap_or(Side::Second);
+        let (client, server_end) = (self.end(server.other()), self.end(server));
+        let route = scribe.recorder.as_ref().and_then(|recorder| {
+            recorder.route(protocol, client.vlan, client.socket(), server_end.socket())
+        });
         let place = Place {
             conversation: self.conversation,
-            client: self.end(server.other()).endpoint,
-            server: self.end(server).endpoint,
+            client: client.endpoint,
+            server: server_end.endpoint,
             protocol: text,
             spoken: protocol,
+            route,
         };
         let mut speech = Box::new(Speech::new(place, server, transport));
         for end in &mut self.ends {

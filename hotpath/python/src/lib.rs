@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use hotpath::columns::{self, Column};
 use hotpath::engine::{Engine, Settings};
 use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
+use hotpath::record::Recorder;
 use hotpath::scribe::Learned;
 use hotpath::source::evidence::{self, Cut, CutError};
 use hotpath::source::file::{self, CaptureFile};
@@ -34,6 +35,9 @@ const QUEUE: usize = 2;
 /// A batch is cut when it has this many rows, whatever its frames.
 const MAX_ROWS: usize = 2_000_000;
 
+/// A batch is cut when it has this many bytes of records: what fits a processor's cache.
+const MAX_RECORDED: usize = 512 << 10;
+
 /// Counters beside a batch.
 #[derive(Debug, Clone)]
 struct Counters {
@@ -46,6 +50,7 @@ struct Counters {
 
 struct Message {
     batch: columns::Batch,
+    has_tables: bool,
     counters: Counters,
 }
 
@@ -80,6 +85,8 @@ struct Batch {
     #[pyo3(get)]
     retired: Py<PyDict>,
     #[pyo3(get)]
+    records: Py<PyArray1<u8>>,
+    #[pyo3(get)]
     health: Py<PyDict>,
 }
 
@@ -93,12 +100,16 @@ struct Hotpath {
 #[pymethods]
 impl Hotpath {
     #[new]
-    #[pyo3(signature = (*, batch_frames = 65_536))]
-    fn new(batch_frames: u64) -> PyResult<Self> {
+    #[pyo3(signature = (*, batch_frames = 65_536, records = false, protocols = None))]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    fn new(batch_frames: u64, records: bool, protocols: Option<Vec<String>>) -> PyResult<Self> {
         if batch_frames == 0 {
             return Err(PyValueError::new_err("batch_frames must be at least 1"));
         }
-        let engine = Box::new(Engine::new(&Settings::default()));
+        let mut engine = Box::new(Engine::new(&Settings::default()));
+        if records {
+            engine.record(Recorder::new(protocols.as_deref().map(asked).transpose()?));
+        }
         Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames })
     }
 
@@ -220,14 +231,19 @@ fn read(
         engine.frame(&frame);
         frames += 1;
         let census = engine.wants_census();
-        if frames < batch_frames && engine.rows() < MAX_ROWS && !census {
+        let recorded = engine.recorded();
+        let is_full = engine.rows() >= MAX_ROWS || recorded.unwrap_or(0) >= MAX_RECORDED;
+        if frames < batch_frames && !is_full && !census {
             continue;
         }
         frames = 0;
         if !send(&mut engine, &source, census, batches) {
             break;
         }
-        if census {
+        if census && recorded.is_some() {
+            // Records name no ids: nobody can have learned any.
+            engine.settle(&Learned::default());
+        } else if census {
             match settled.recv() {
                 Ok(learned) => engine.settle(&learned),
                 Err(_) => break,
@@ -257,41 +273,46 @@ fn send(
         source: source.health().clone(),
         size: source.size(),
     };
-    batches.send(Message { batch: engine.take_batch(census), counters }).is_ok()
+    let has_tables = engine.recorded().is_none();
+    batches.send(Message { batch: engine.take_batch(census), has_tables, counters }).is_ok()
 }
 
 impl Batch {
     fn of(py: Python<'_>, message: Message) -> PyResult<Self> {
-        let Message { batch, counters } = message;
-        let tables = PyDict::new(py);
-        let all = batch.tables;
-        tables.set_item("messages", dict(py, all.messages.columns())?)?;
-        tables.set_item("items", dict(py, all.items.columns())?)?;
-        tables.set_item("values", dict(py, all.values.columns())?)?;
-        tables.set_item("traffic", dict(py, all.traffic.columns())?)?;
-        tables.set_item("connections", dict(py, all.connections.columns())?)?;
-        tables.set_item("sightings", dict(py, all.sightings.columns())?)?;
-        tables.set_item("facts", dict(py, all.facts.columns())?)?;
-        tables.set_item("notices", dict(py, all.notices.columns())?)?;
-        let defined = PyDict::new(py);
-        defined.set_item("texts", dict(py, batch.defined.texts.columns())?)?;
-        defined.set_item("endpoints", dict(py, batch.defined.endpoints.columns())?)?;
-        defined.set_item("conversations", dict(py, batch.defined.conversations.columns())?)?;
-        defined.set_item("symbols", dict(py, batch.defined.symbols.columns())?)?;
-        defined.set_item("points", dict(py, batch.defined.points.columns())?)?;
-        let retired = PyDict::new(py);
-        retired.set_item("endpoints", batch.retired.endpoints.into_pyarray(py))?;
-        retired.set_item("conversations", batch.retired.conversations.into_pyarray(py))?;
-        retired.set_item("symbols", batch.retired.symbols.into_pyarray(py))?;
-        retired.set_item("points", batch.retired.points.into_pyarray(py))?;
+        let Message { batch, has_tables, counters } = message;
+        let [tables, marks, defined, retired] = [(); 4].map(|()| PyDict::new(py));
+        if has_tables {
+            let all = batch.tables;
+            tables.set_item("messages", dict(py, all.messages.columns())?)?;
+            tables.set_item("items", dict(py, all.items.columns())?)?;
+            tables.set_item("values", dict(py, all.values.columns())?)?;
+            tables.set_item("traffic", dict(py, all.traffic.columns())?)?;
+            tables.set_item("connections", dict(py, all.connections.columns())?)?;
+            tables.set_item("sightings", dict(py, all.sightings.columns())?)?;
+            tables.set_item("facts", dict(py, all.facts.columns())?)?;
+            tables.set_item("notices", dict(py, all.notices.columns())?)?;
+            marks.update(dict(py, batch.marks.columns())?.as_mapping())?;
+            let new = batch.defined;
+            defined.set_item("texts", dict(py, new.texts.columns())?)?;
+            defined.set_item("endpoints", dict(py, new.endpoints.columns())?)?;
+            defined.set_item("conversations", dict(py, new.conversations.columns())?)?;
+            defined.set_item("symbols", dict(py, new.symbols.columns())?)?;
+            defined.set_item("points", dict(py, new.points.columns())?)?;
+            let old = batch.retired;
+            retired.set_item("endpoints", old.endpoints.into_pyarray(py))?;
+            retired.set_item("conversations", old.conversations.into_pyarray(py))?;
+            retired.set_item("symbols", old.symbols.into_pyarray(py))?;
+            retired.set_item("points", old.points.into_pyarray(py))?;
+        }
         Ok(Self {
             session: batch.session,
             until: batch.until,
-            census: batch.census,
+            census: batch.census && has_tables,
             tables: tables.unbind(),
-            marks: dict(py, batch.marks.columns())?.unbind(),
+            marks: marks.unbind(),
             defined: defined.unbind(),
             retired: retired.unbind(),
+            records: batch.records.into_pyarray(py).unbind(),
             health: counters.dict(py)?.unbind(),
         })
     }
@@ -360,6 +381,17 @@ fn objects(
 
 fn protocol(name: &str) -> Option<&'static Protocol> {
     REGISTRY.iter().copied().find(|protocol| protocol.name == name)
+}
+
+/// The names of protocols that are asked for.
+fn asked(names: &[String]) -> PyResult<Vec<&'static str>> {
+    let known = |name: &String| {
+        protocol(name).map(|found| found.name).ok_or_else(|| {
+            let all = REGISTRY.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+            PyValueError::new_err(format!("no decoder for protocol {name:?}; there are: {all}"))
+        })
+    };
+    names.iter().map(known).collect()
 }
 
 /// The specification's name of a function, if it has one.

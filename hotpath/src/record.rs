@@ -1,0 +1,445 @@
+//! Records: every message as one line of JSON, written straight from what its decoder said.
+//!
+//! A record holds no ids of dictionaries: no quota can make it coarse, and nothing is interned
+//! for it. `docs/decode-record.md` is the contract.
+
+use std::io::Write;
+
+use crate::net::{Address, Arrival, Vlan};
+use crate::protocols::{Message, NO_SUBFUNCTION, Object, Party, Protocol, Value};
+use crate::words::{Access, ValueKind};
+
+/// Places without a value that one record shows at most; a list that needs more ends there.
+const MAX_ABSENT: u32 = 2_048;
+
+/// Room for a usual line; a longer one grows the buffer.
+const USUAL_LINE: usize = 1_024;
+
+const SECOND: i64 = 1_000_000_000;
+
+/// One end of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    /// Its address.
+    pub address: Address,
+    /// Its port.
+    pub port: u16,
+}
+
+/// What all records of one flow have in common, as JSON, by sender.
+#[derive(Debug, Clone)]
+pub struct Route {
+    spoken: &'static Protocol,
+    from_client: Box<[u8]>,
+    from_server: Box<[u8]>,
+}
+
+/// Writes records.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    lines: Vec<u8>,
+    /// Protocols that are asked for; `None` for all.
+    protocols: Option<Vec<&'static str>>,
+    /// The second that `stamp` spells.
+    second: Option<i64>,
+    stamp: Vec<u8>,
+}
+
+impl Recorder {
+    /// A recorder of messages of these protocols, or of all.
+    #[must_use]
+    pub fn new(protocols: Option<Vec<&'static str>>) -> Self {
+        Self { protocols, ..Self::default() }
+    }
+
+    /// What the records of a flow have in common; `None` if its protocol is not asked for.
+    #[must_use]
+    pub fn route(
+        &self,
+        spoken: &'static Protocol,
+        vlan: Vlan,
+        client: Socket,
+        server: Socket,
+    ) -> Option<Box<Route>> {
+        if self.protocols.as_ref().is_some_and(|asked| !asked.contains(&spoken.name)) {
+            return None;
+        }
+        Some(Box::new(Route {
+            spoken,
+            from_client: way(spoken, vlan, client, server),
+            from_server: way(spoken, vlan, server, client),
+        }))
+    }
+
+    /// Writes the record of message `id`, whose first byte came in frame `first_frame`.
+    pub fn message(
+        &mut self,
+        route: &Route,
+        from: Party,
+        message: &Message<'_>,
+        id: u64,
+        first_frame: u64,
+        now: Arrival,
+    ) {
+        self.stamp(now.time.div_euclid(SECOND));
+        let Self { lines, stamp, .. } = self;
+        lines.reserve(USUAL_LINE);
+        put(lines, "{\"id\":");
+        number(lines, id);
+        put(lines, ",\"time\":\"");
+        lines.extend_from_slice(stamp);
+        nanoseconds(lines, now.time.rem_euclid(SECOND));
+        put(lines, "Z\",\"first_frame\":");
+        number(lines, first_frame);
+        put(lines, ",\"frame\":");
+        number(lines, now.frame);
+        lines.extend_from_slice(match from {
+            Party::Client => &route.from_client,
+            Party::Server => &route.from_server,
+        });
+        function(lines, route.spoken, message);
+        put(lines, ",\"items\":[");
+        for (place, object) in message.objects.iter().enumerate() {
+            separate(lines, place);
+            item(lines, route.spoken, object);
+        }
+        put(lines, "],\"values\":[");
+        values(lines, message.objects.len(), message.values);
+        put(lines, "],\"status\":");
+        number(lines, message.status);
+        put(lines, ",\"status_name\":");
+        status_name(lines, route.spoken, message.status);
+        if let Some(told) = message.reply_to {
+            put(lines, ",\"reply_to\":");
+            number(lines, told.id);
+            put(lines, ",\"latency\":");
+            number(lines, now.time.saturating_sub(told.time).max(0));
+        } else {
+            put(lines, ",\"reply_to\":null,\"latency\":null");
+        }
+        put(lines, ",\"length\":");
+        number(lines, message.length);
+        put(lines, "}\n");
+    }
+
+    /// How many bytes of records wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether no record waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Hands over the records that were written since the last call: whole lines.
+    pub fn take(&mut self) -> Vec<u8> {
+        let room = self.lines.len().saturating_add(USUAL_LINE);
+        std::mem::replace(&mut self.lines, Vec::with_capacity(room))
+    }
+
+    /// Spells a second, unless it is the one spelled last.
+    #[inline]
+    fn stamp(&mut self, second: i64) {
+        if self.second != Some(second) {
+            self.second = Some(second);
+            self.stamp.clear();
+            let (year, month, day) = date(second.div_euclid(86_400));
+            let rest = second.rem_euclid(86_400);
+            let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+            let stamp = &mut self.stamp;
+            print(
+                stamp,
+                format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."),
+            );
+        }
+    }
+}
+
+/// From protocol to role: all that does not change from message to message of one sender.
+fn way(spoken: &Protocol, vlan: Vlan, from: Socket, to: Socket) -> Box<[u8]> {
+    let mut lines = Vec::new();
+    put(&mut lines, ",\"protocol\":");
+    text(&mut lines, spoken.name);
+    let (sender, receiver) = (from.address, to.address);
+    print(&mut lines, format_args!(",\"src\":\"{sender}\",\"dst\":\"{receiver}\""));
+    print(&mut lines, format_args!(",\"sport\":{},\"dport\":{}", from.port, to.port));
+    match (vlan.0 >> 12, vlan.0 & 0xFFF) {
+        (0, 0) => {}
+        (0, only) => print(&mut lines, format_args!(",\"vlan\":[{only}]")),
+        (outer, inner) => print(&mut lines, format_args!(",\"vlan\":[{outer},{inner}]")),
+    }
+    put(&mut lines, ",\"role\":");
+    lines.into_boxed_slice()
+}
+
+/// From the value of role to unit.
+#[inline]
+fn function(lines: &mut Vec<u8>, spoken: &Protocol, message: &Message<'_>) {
+    let Message { role, activity, function, subfunction, unit, .. } = *message;
+    text(lines, role.name());
+    put(lines, ",\"activity\":");
+    text(lines, activity.name());
+    put(lines, ",\"function\":");
+    number(lines, function);
+    put(lines, ",\"subfunction\":");
+    if subfunction == NO_SUBFUNCTION {
+        put(lines, "null");
+    } else {
+        number(lines, subfunction);
+    }
+    put(lines, ",\"function_name\":");
+    match (spoken.function_name)(function, subfunction) {
+        Some(name) => text(lines, name),
+        None if subfunction == NO_SUBFUNCTION => {
+            print(lines, format_args!("\"function {function}\""));
+        }
+        None => print(lines, format_args!("\"function {function}/{subfunction}\"")),
+    }
+    put(lines, ",\"unit\":");
+    number(lines, unit);
+}
+
+#[inline]
+fn item(lines: &mut Vec<u8>, spoken: &Protocol, object: &Object<'_>) {
+    put(lines, "{\"type\":");
+    match spoken.objects.get(usize::from(object.kind)) {
+        Some(kind) => text(lines, kind.name),
+        None => print(lines, format_args!("\"object type {}\"", object.kind)),
+    }
+    if let Some(name) = object.name {
+        put(lines, ",\"name\":");
+        text(lines, name);
+    } else {
+        put(lines, ",\"address\":");
+        number(lines, object.address);
+    }
+    put(lines, ",\"count\":");
+    number(lines, object.count);
+    put(
+        lines,
+        match object.access {
+            Access::Read => ",\"access\":\"read\"",
+            Access::Write => ",\"access\":\"write\"",
+            Access::Control => ",\"access\":\"control\"",
+            Access::Report => ",\"access\":\"report\"",
+        },
+    );
+    if object.status != 0 {
+        put(lines, ",\"status\":");
+        number(lines, object.status);
+    }
+    put(lines, "}");
+}
+
+fn status_name(lines: &mut Vec<u8>, spoken: &Protocol, status: u16) {
+    if status == 0 {
+        put(lines, "null");
+        return;
+    }
+    match (spoken.status_name)(status) {
+        Some(name) => text(lines, name),
+        None => print(lines, format_args!("\"status {status}\"")),
+    }
+}
+
+/// One list per object, in address order, with `null` before a value that stands further on.
+#[inline]
+fn values(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) {
+    let start = lines.len();
+    if !lists(lines, objects, values) {
+        lines.truncate(start);
+        let mut sorted = values.to_vec();
+        sorted.sort_by_key(|value| (value.object, value.offset));
+        sorted.dedup_by_key(|value| (value.object, value.offset));
+        lists(lines, objects, &sorted);
+    }
+}
+
+/// Returns whether the values came object by object and in address order, each once.
+#[inline]
+fn lists(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) -> bool {
+    let Some(last) = objects.checked_sub(1) else { return true };
+    put(lines, "[");
+    let (mut place, mut next, mut shown) = (0, 0, 0);
+    let (mut absent, mut is_cut) = (MAX_ABSENT, false);
+    for value in values {
+        let object = usize::from(value.object);
+        if object != place {
+            if object < place {
+                return false;
+            } else if object > last {
+                break;
+            }
+            skip(lines, object - place);
+            (place, next, shown, is_cut) = (object, 0, 0, false);
+        }
+        let Some(gap) = value.offset.checked_sub(next) else { return false };
+        next = value.offset.saturating_add(1);
+        is_cut |= gap > absent;
+        if is_cut {
+            continue;
+        }
+        for _ in 0..gap {
+            separate(lines, shown);
+            put(lines, "null");
+            shown += 1;
+        }
+        absent -= gap;
+        separate(lines, shown);
+        spell(lines, value);
+        shown += 1;
+    }
+    skip(lines, last - place);
+    put(lines, "]");
+    true
+}
+
+/// Ends a list, and begins as many others as come until the next one with a value.
+fn skip(lines: &mut Vec<u8>, count: usize) {
+    for _ in 0..count {
+        put(lines, "],[");
+    }
+}
+
+#[inline]
+#[allow(clippy::cast_possible_wrap)] // two's complement is how signed values come
+fn spell(lines: &mut Vec<u8>, value: &Value<'_>) {
+    match value.kind {
+        ValueKind::Bit => put(lines, if value.raw == 0 { "0" } else { "1" }),
+        ValueKind::Unsigned => match u16::try_from(value.raw) {
+            Ok(word) => number16(lines, word),
+            Err(_) => number(lines, value.raw),
+        },
+        ValueKind::Signed => number(lines, value.raw as i64),
+        ValueKind::Float => float(lines, f64::from_bits(value.raw)),
+        ValueKind::Text => text(lines, value.text.unwrap_or_default()),
+    }
+}
+
+/// The shortest spelling that reads back as the same double; JSON has no other numbers.
+fn float(lines: &mut Vec<u8>, value: f64) {
+    if value.is_finite() {
+        print(lines, format_args!("{value:?}"));
+    } else if value.is_nan() {
+        put(lines, "\"NaN\"");
+    } else {
+        put(lines, if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" });
+    }
+}
+
+#[inline]
+fn put(lines: &mut Vec<u8>, text: &str) {
+    lines.extend_from_slice(text.as_bytes());
+}
+
+fn print(lines: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    // A vector takes whatever is written to it.
+    let _ = lines.write_fmt(what);
+}
+
+#[inline]
+fn number(lines: &mut Vec<u8>, value: impl itoa::Integer) {
+    put(lines, itoa::Buffer::new().format(value));
+}
+
+/// Most values are words: their five digits are made in one register, without a branch.
+#[inline]
+fn number16(lines: &mut Vec<u8>, value: u16) {
+    let value = u64::from(value);
+    let digits = value / 10_000
+        | (value / 1_000 % 10) << 8
+        | (value / 100 % 10) << 16
+        | (value / 10 % 10) << 24
+        | (value % 10) << 32;
+    let zeros = ((digits | 1 << 32).trailing_zeros() / 8) as usize;
+    let text = (digits | 0x30_3030_3030) >> (8 * zeros);
+    let end = lines.len() + 5 - zeros;
+    // A store of fixed width is cheaper than a copy of the right one.
+    lines.extend_from_slice(&text.to_le_bytes());
+    lines.truncate(end);
+}
+
+/// Nine digits.
+#[inline]
+fn nanoseconds(lines: &mut Vec<u8>, value: i64) {
+    let mut digits = itoa::Buffer::new();
+    put(lines, digits.format(value + SECOND).get(1..).unwrap_or_default());
+}
+
+#[inline]
+fn separate(lines: &mut Vec<u8>, place: usize) {
+    if place > 0 {
+        lines.push(b',');
+    }
+}
+
+/// A JSON string. What a terminal would act on, or a reader would not see, is escaped too.
+#[inline]
+fn text(lines: &mut Vec<u8>, text: &str) {
+    lines.push(b'"');
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        put(lines, text);
+    } else {
+        escape(lines, text);
+    }
+    lines.push(b'"');
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte >= 0x20 && byte < 0x7F && byte != b'"' && byte != b'\\'
+}
+
+#[cold]
+fn escape(lines: &mut Vec<u8>, text: &str) {
+    let mut buffer = [0; 4];
+    for character in text.chars() {
+        match character {
+            '"' => put(lines, "\\\""),
+            '\\' => put(lines, "\\\\"),
+            '\n' => put(lines, "\\n"),
+            '\r' => put(lines, "\\r"),
+            '\t' => put(lines, "\\t"),
+            hidden if is_hidden(hidden) => {
+                for unit in hidden.encode_utf16(&mut [0; 2]) {
+                    print(lines, format_args!("\\u{unit:04x}"));
+                }
+            }
+            other => put(lines, other.encode_utf8(&mut buffer)),
+        }
+    }
+}
+
+/// Controls, and what changes the direction or the end of a line without being seen.
+const fn is_hidden(character: char) -> bool {
+    matches!(
+        character,
+        '\0'..='\x1F'
+            | '\x7F'..='\u{9F}'
+            | '\u{AD}'
+            | '\u{61C}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{E0000}'..='\u{E007F}'
+    )
+}
+
+/// Year, month and day of a day since 1970-01-01 (Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `civil_from_days`).
+const fn date(day: i64) -> (i64, i64, i64) {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day_of_month)
+}
