@@ -1,5 +1,6 @@
 """The hot path: decodes captured frames into columns, in a thread without the GIL."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, final
 

@@ -349,12 +349,12 @@ fn number(lines: &mut Vec<u8>, value: impl itoa::Integer) {
 #[inline]
 fn number16(lines: &mut Vec<u8>, value: u16) {
     let value = u64::from(value);
-    let digits = value / 10_000
-        | (value / 1_000 % 10) << 8
-        | (value / 100 % 10) << 16
-        | (value / 10 % 10) << 24
-        | (value % 10) << 32;
-    let zeros = ((digits | 1 << 32).trailing_zeros() / 8) as usize;
+    let digits = (value / 10_000)
+        | ((value / 1_000 % 10) << 8)
+        | ((value / 100 % 10) << 16)
+        | ((value / 10 % 10) << 24)
+        | ((value % 10) << 32);
+    let zeros = ((digits | (1 << 32)).trailing_zeros() / 8) as usize;
     let text = (digits | 0x30_3030_3030) >> (8 * zeros);
     let end = lines.len() + 5 - zeros;
     // A store of fixed width is cheaper than a copy of the right one.
