@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 def decode(
     captures: Annotated[
         list[Path],
-        typer.Argument(metavar="CAPTURE...", help="pcap or pcapng, plain or gzip.", show_default=False),
+        typer.Argument(
+            metavar="CAPTURE...", help="pcap or pcapng, plain or gzip.", show_default=False
+        ),
     ],
     protocol: Annotated[
         list[str] | None,
