@@ -7,7 +7,7 @@ evidence/        a pcapng per alert
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -89,6 +89,6 @@ class StateFolder:
                     else:
                         detector.undo(cause)
 
-    def cut_evidence(self, capture: Path, alerts: Iterable[Alert]) -> Mapping[str, Sequence[int]]:
-        """Cut the frames of alerts out of a capture; return those that were missing, by alert."""
-        return self.evidence.cut(capture, alerts).missing
+    def cut_evidence(self, capture: Path, alerts: Iterable[Alert]) -> Mapping[str, str]:
+        """Cut the frames of alerts out of a capture; return what was wrong with it, by alert."""
+        return self.evidence.cut(capture, alerts).notes

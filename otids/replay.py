@@ -74,7 +74,7 @@ class Report:
     damages: list[tuple[Path, int, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)  # what was not decoded or kept, by reason
     faults: dict[str, int] = field(default_factory=dict)
-    evidence_missing: dict[str, Sequence[int]] = field(default_factory=dict)
+    evidence_notes: dict[str, str] = field(default_factory=dict)  # what is wrong with it, by alert
 
 
 DROPS = {
@@ -153,7 +153,7 @@ class Replay:
         report.messages += pipeline.counters.messages - before[0]
         report.values += pipeline.counters.values - before[1]
         self._count(capture, health)
-        report.evidence_missing.update(self._folder.cut_evidence(capture, ids.values()))
+        report.evidence_notes.update(self._folder.cut_evidence(capture, ids.values()))
 
     def _count(self, capture: Path, health: dict[str, object]) -> None:
         report = self.report
