@@ -20,6 +20,7 @@ __all__ = [
     "CaptureError",
     "Hotpath",
     "__version__",
+    "cut_evidence",
     "function_name",
     "object_name",
     "status_name",

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from otids.alerts.alert import Alert
+from otids.alerts.completeness import Completeness
 from otids.alerts.triage import Origin, Triage
 from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
@@ -38,6 +39,7 @@ class PipelineState(msgspec.Struct, forbid_unknown_fields=True):
     detectors: dict[str, dict[str, Any]]
     triage: dict[str, Any]
     inventory: dict[str, Any]
+    completeness: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Pipeline:
         self._resume: Position | None = None
         self._learning = False
         self._now = 0
+        self._completeness = Completeness()
 
     @property
     def is_learning(self) -> bool:
@@ -144,6 +147,7 @@ class Pipeline:
             {detector.name: detector.state() for detector in self.detectors},
             self.triage.state(),
             self.inventory.state(),
+            self._completeness.state(),
         )
         plain: State = msgspec.to_builtins(state)
         return plain
@@ -163,6 +167,7 @@ class Pipeline:
                 detector.begin_learning()
         self.triage.restore(checked.triage)
         self.inventory.restore(checked.inventory)
+        self._completeness.restore(checked.completeness)
         self._resume = self._position = checked.position
 
     def _was_judged(self, tick: Tick) -> bool:
@@ -194,7 +199,8 @@ class Pipeline:
         now = (tick.second + 1) * SECOND
         self._now = now
         self._position = Position(self._source, tick.epoch, tick.second)
-        return self._told(self.triage.take(fold(findings), now))
+        completeness = self._completeness.take(tick)
+        return self._told(self.triage.take(fold(findings), now, completeness))
 
     def _told(self, alerts: list[Alert]) -> list[Alert]:
         """Commit revisions before anybody sees them."""

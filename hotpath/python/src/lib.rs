@@ -418,6 +418,7 @@ fn object_name(protocol: &str, kind: u16) -> Option<&'static str> {
 /// there is no file. Raises `CaptureError` if the capture cannot be read, `OSError` if a file
 /// cannot be written.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
 fn cut_evidence(
     py: Python<'_>,
     path: PathBuf,

@@ -1,0 +1,57 @@
+"""How whole the capture was around an alert: what is missing weakens what was not seen."""
+
+from collections import deque
+
+import msgspec
+
+from otids.detectors.base import State, StateError
+from otids.traffic import Tick
+
+WINDOW = 60
+"""Seconds that count as around an alert."""
+
+
+class CompletenessState(msgspec.Struct, forbid_unknown_fields=True):
+    """The checked form: epoch, and (second, frames, gaps) of the last minute."""
+
+    epoch: int
+    seconds: list[tuple[int, int, int]]
+
+
+class Completeness:
+    """Counts frames and gaps over the last minute of capture time."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._seconds: deque[tuple[int, int, int]] = deque(maxlen=2 * WINDOW)
+
+    def take(self, tick: Tick) -> str:
+        """Take in a tick, and say how whole the capture was in the minute before its end."""
+        if tick.epoch != self._epoch:
+            self._epoch = tick.epoch
+            self._seconds.clear()
+        traffic = tick.tables.traffic
+        frames = int(traffic.client_frames.sum()) + int(traffic.server_frames.sum())
+        self._seconds.append((tick.second, frames, int(traffic.gaps.sum())))
+        while self._seconds and self._seconds[0][0] <= tick.second - WINDOW:
+            self._seconds.popleft()
+        gaps = sum(one[2] for one in self._seconds)
+        if not gaps:
+            return "no gap in the minute before"
+        frames = sum(one[1] for one in self._seconds)
+        holes = "1 gap" if gaps == 1 else f"{gaps:,} gaps"
+        return f"{holes} in {frames:,} frames of the minute before"
+
+    def state(self) -> State:
+        """The last minute, as plain data."""
+        state: State = msgspec.to_builtins(CompletenessState(self._epoch, list(self._seconds)))
+        return state
+
+    def restore(self, state: State) -> None:
+        """Take back a state. Raises `StateError` if it is not one."""
+        try:
+            checked = msgspec.convert(state, CompletenessState)
+        except msgspec.ValidationError as error:
+            raise StateError(f"the state of completeness is damaged: {error}") from error
+        self._epoch = checked.epoch
+        self._seconds = deque(checked.seconds, maxlen=2 * WINDOW)
