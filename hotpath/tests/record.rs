@@ -136,7 +136,7 @@ fn addresses_and_tags_of_every_kind() {
     far[15] = 1;
     let client = Socket { address: Address::V6(far), port: 1 };
     let server = Socket { address: Address::Mac([0, 1, 2, 0xAB, 4, 5]), port: 2 };
-    let route = recorder.route(&PROTOCOL, Vlan(10 << 12 | 100), client, server);
+    let route = recorder.route(&PROTOCOL, Vlan((10 << 12) + 100), client, server);
     let mut recorder = recorder;
     recorder.message(&route.unwrap(), Party::Client, &REQUEST, 1, 1, NOW);
     let line = String::from_utf8(recorder.take()).unwrap();
