@@ -18,6 +18,7 @@ from otids.alerts.completeness import Completeness
 from otids.alerts.triage import Origin, Triage
 from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
+from otids.logs import logger
 from otids.traffic import SECOND, Array, Batch, Dictionaries, Tick, Ticks
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
@@ -123,7 +124,8 @@ class Pipeline:
                 (detector.begin_learning if learning else detector.close_world)()
 
     def end_source(self) -> list[Alert]:
-        """A source ends: the last revisions of its alerts."""
+        """A source ends: the last revisions of its alerts. It is not in the middle any more."""
+        self._position = self._resume = None
         return self._told(self.triage.finish(self._now))
 
     def finish(self) -> None:
@@ -219,10 +221,7 @@ class Pipeline:
             faults = self.counters.faults
             faults[plugin] = faults.get(plugin, 0) + 1
             if faults[plugin] == 1:
-                import structlog  # noqa: PLC0415  # costs more than the whole start, and is rarely needed
-
-                log = structlog.get_logger(__name__)
-                log.exception("a part of otids failed; this is a bug", part=plugin)
+                logger(__name__).exception("a part of otids failed; this is a bug", part=plugin)
 
 
 def fold(findings: Iterable[Finding]) -> list[Finding]:
