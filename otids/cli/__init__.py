@@ -22,7 +22,7 @@ COMMANDS = {
 }
 """Commands and what `otids --help` says of them, in its order. Each is a module beside this."""
 
-SAYS_USAGE = 2
+BAD_INPUT = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 OUR_BUG = 70
@@ -59,7 +59,7 @@ class Commands(TyperGroup):
             if not is_the_users(error):
                 raise
             _complain(one_line(error))
-            raise typer.Exit(SAYS_USAGE) from None
+            raise typer.Exit(BAD_INPUT) from None
 
     def main(
         self,
@@ -74,8 +74,11 @@ class Commands(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
-            _complain(_with_hint(error))
-            code = SAYS_USAGE
+            if type(error).__name__ == "NoArgsIsHelpError":  # Typer does not export it
+                typer.echo(error.format_message(), err=True)
+            else:
+                _complain(_with_hint(error))
+            code = BAD_INPUT
         except typer.Abort:
             _complain("not confirmed; nothing was changed (--yes does not ask)")
             code = INTERRUPTED
@@ -124,8 +127,8 @@ def otids(
         typer.echo(f"otids {version_of('otids')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(SAYS_USAGE)
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(BAD_INPUT)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from otids.folder import StateFolder, last_replay
 from otids.replay import Declared, LearnFor, LearnUntil, Replay, never
 from otids.sinks.jsonlines import JsonLines
 
+BAD_INPUT = 2
 INTERRUPTED = 130
 BATCH_FRAMES = 65_536
 
@@ -183,11 +184,15 @@ def replay(
                     is_partial=bar.stopped,
                 )
             )
+    for capture, offset, what in report.damages:
+        typer.echo(f"otids: {capture}: {what} (at byte {offset})", err=True)
     if bar.stopped:
         typer.echo("otids: stopped; what was judged until then is kept", err=True)
         raise typer.Exit(INTERRUPTED)
     if fail_on and any(_rank(one["severity"]) >= _rank(fail_on) for one in records):
         raise typer.Exit(1)
+    if report.damages:
+        raise typer.Exit(BAD_INPUT)
 
 
 def _declared(learn_for: str, learn_until: str) -> Declared:

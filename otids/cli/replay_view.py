@@ -1,6 +1,7 @@
 """What people see of a replay: a bar while it runs, and then what came of it."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,15 +189,14 @@ def _span(watch: Watch) -> str:
 def _losses(report: Report) -> list[str]:
     """Everything that was not decoded, kept or found, by reason."""
     lines = [f"{count:,} {words}" for words, count in sorted(report.dropped.items())]
-    lines += [f"{path}: at byte {offset:,}: {what}" for path, offset, what in report.damages]
-    missing = sum(len(frames) for frames in report.evidence_missing.values())
-    if missing:
-        lines.append(f"{counted(missing, 'frame')} of the evidence could not be found again")
+    lines += [f"{path}: {what} (at byte {offset})" for path, offset, what in report.damages]
+    notes = Counter(report.evidence_notes.values())
+    lines += [f"evidence of {counted(count, 'alert')}: {note}" for note, count in notes.items()]
     lines += [
         f"{counted(count, 'fault')} of otids itself in {part}; this is a bug, please report it"
         for part, count in sorted(report.faults.items())
     ]
-    return lines or []
+    return lines
 
 
 def _remarks(outcome: Outcome) -> list[str]:
