@@ -1,5 +1,6 @@
 """An open alert put into words: one revision of the public record."""
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -13,6 +14,8 @@ MOST_TITLE = 200
 MOST_EXPLANATION = 2000
 MOST_STEP = 600
 MOST_PATH = 1000
+
+_IPV4 = re.compile(r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
 
 
 class AssetNames(Protocol):
@@ -45,8 +48,8 @@ def render(
         severity=SEVERITIES[alert.rank],
         title=clean(title, MOST_TITLE),
         explanation=clean(explanation, MOST_EXPLANATION),
-        expected=alert.expected,
-        observed=_observed(alert),
+        expected=_name_devices(alert.expected, assets),
+        observed=_name_devices(_observed(alert), assets),
         first_seen=alert.first_seen,
         last_seen=alert.last_seen,
         count=alert.count,
@@ -67,7 +70,7 @@ def render(
             who: tuple(clean(fill(step, values), MOST_STEP) for step in steps)
             for who, steps in entry.response.items()
         },
-        evidence="",
+        evidence=f"{alert.id}.pcapng",
         completeness=alert.completeness,
         sensor=clean(sensor),
         cause=alert.cause,
@@ -88,18 +91,26 @@ def _values(alert: Open, assets: AssetNames) -> Mapping[str, str]:
         "protocol": _protocol(alert),
         "function": spell_list(alert.functions),
         "points": spell_points(alert.points.seen),
-        "expected": alert.expected,
-        "observed": _observed(alert),
+        "expected": _name_devices(alert.expected, assets),
+        "observed": _name_devices(_observed(alert), assets),
         "count": spell_count(alert.count),
         "members": spell_list(list(alert.members.seen), more=alert.members.more),
     }
 
 
 def _observed(alert: Open) -> str:
+    """What was observed: of one finding its own words, of several all that they are made of."""
     more = alert.findings - 1
-    if not (alert.storm and more):
-        return alert.observed
-    return f"{alert.observed}, and {spell_count(more)} more like it"
+    if alert.storm and more:
+        return f"{alert.observed}, and {spell_count(more)} more like it"
+    if more and len(alert.members.seen) > 1:
+        return spell_list(list(alert.members.seen), more=alert.members.more)
+    return alert.observed
+
+
+def _name_devices(text: str, assets: AssetNames) -> str:
+    """Put the plant's own names for devices in the place of their addresses."""
+    return _IPV4.sub(lambda found: clean(assets.name(EndpointName(0, found[0]))) or found[0], text)
 
 
 def _conversation(alert: Open) -> str:

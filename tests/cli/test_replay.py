@@ -10,11 +10,37 @@ from otids.cli import replay as command
 from otids.cli.replay_view import Bar
 from otids.replay import Progress
 
-KEYS = (
-    "id revision status kind severity title explanation expected observed first_seen last_seen"
-    " count frames frame_count capture source target conversation protocol function points"
-    " members detector score attack response evidence completeness sensor"
-).split()
+KEYS = [
+    "id",
+    "revision",
+    "status",
+    "kind",
+    "severity",
+    "title",
+    "explanation",
+    "expected",
+    "observed",
+    "first_seen",
+    "last_seen",
+    "count",
+    "frames",
+    "frame_count",
+    "capture",
+    "source",
+    "target",
+    "conversation",
+    "protocol",
+    "function",
+    "points",
+    "members",
+    "detector",
+    "score",
+    "attack",
+    "response",
+    "evidence",
+    "completeness",
+    "sensor",
+]
 
 BEGIN = 1795304521
 """The second in which the capture of attacks begins."""
@@ -35,7 +61,7 @@ def test_alerts_are_told_the_most_severe_first(said: str) -> None:
 
 
 def test_an_alert_says_who_did_what_to_whom(said: str) -> None:
-    block = said[said.index("silenced PLC-1") :].split("\n\n")[0]
+    block = said[said.index("silenced PLC-1") :].split("\n\n", maxsplit=1)[0]
     assert "2026-11-21 23:45:19  Engineering station (10.20.2.30) → PLC-1 intake pumps" in block
     assert "expected   no device silenced" in block
     assert "observed   10.20.2.30 sent Force Listen Only Mode (8/4)" in block
