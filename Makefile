@@ -3,7 +3,7 @@
 # Everything that is made goes to .venv, .stamps, dist and hotpath/target; `make clean` removes it.
 # pip, cargo and apt read their proxies, mirrors and certificates from their own configuration.
 
-DEMO = otids replay --learn replay/plant/normal.pcap.gz replay/plant/attacks.pcap.gz
+DEMO = otids replay --learn replay/captures/normal/normal.pcap.gz --assets replay/assets.csv replay/captures/attacks/attacks.pcap.gz
 PYTEST_ARGS =
 PYTHON = python3
 

@@ -64,7 +64,7 @@ def test_an_alert_says_who_did_what_to_whom(said: str) -> None:
     block = said[said.index("silenced PLC-1") :].split("\n\n", maxsplit=1)[0]
     assert "2026-11-21 23:45:19  Engineering station (10.20.2.30) → PLC-1 intake pumps" in block
     assert "expected   no device silenced" in block
-    assert "observed   10.20.2.30 sent Force Listen Only Mode (8/4)" in block
+    assert "observed   Engineering station sent Force Listen Only Mode" in block
     assert "first in frame 8168" in block
     assert "ATT&CK T0803" in block
 
