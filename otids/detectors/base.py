@@ -8,7 +8,16 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from otids.traffic import Array, ConversationName, EndpointName, Mask, Tables, Tick
+from otids.traffic import (
+    RESPONSE,
+    SECOND,
+    Array,
+    ConversationName,
+    EndpointName,
+    Mask,
+    Tables,
+    Tick,
+)
 
 State: TypeAlias = dict[str, Any]
 """Plain data only (maps, lists, strings, numbers, bytes), so that msgpack holds it all."""
@@ -60,6 +69,36 @@ def frames_of(frames: Any) -> tuple[int, ...]:
     if len(distinct) > 2 * MOST_FRAMES:
         distinct = np.concatenate([distinct[:MOST_FRAMES], distinct[-MOST_FRAMES:]])
     return tuple(int(frame) for frame in distinct)
+
+
+def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding:
+    """A finding over `rows` (by table), dated, numbered and counted by them.
+
+    What is counted are messages but for responses. `parts` are the other fields.
+    """
+    times, frames, volume, count = [], [], 0, 0
+    for table, places in rows.items():
+        columns = getattr(tick.tables, table)
+        if table == "traffic":
+            frames.extend([columns.first_frame[places], columns.last_frame[places]])
+            volume = int((columns.client_frames + columns.server_frames)[places].sum())
+            continue
+        times.append(columns.time[places])
+        frames.append(columns.frame[places])
+        if table == "messages":
+            roles = tick.names.symbols.role[columns.symbol[places]]
+            count = int(np.count_nonzero(roles != RESPONSE))
+    moments = np.concatenate(times) if times else np.array([tick.second * SECOND])
+    numbers = np.unique(np.concatenate(frames))
+    return Finding(
+        first_seen=int(moments.min()),
+        last_seen=int(moments.max()),
+        frames=frames_of(numbers),
+        frame_count=max(len(numbers), volume),
+        count=max(1, count),
+        rows=rows,
+        **{"score": 1.0, **parts},
+    )
 
 
 class Quarantine:

@@ -30,10 +30,9 @@ class Intervals:
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def covers(self, start: int, end: int) -> bool:
-        """Whether every address from `start` to `end` (exclusive) is in the set."""
-        place = bisect_right(self._starts, start) - 1
-        return place >= 0 and end <= self._ends[place]
+    def touches(self, start: int, end: int) -> bool:
+        """Whether adding the addresses from `start` to `end` (exclusive) would join intervals."""
+        return bisect_left(self._ends, start) < bisect_right(self._starts, end)
 
     def add(self, start: int, end: int) -> None:
         """Put in the addresses from `start` to `end` (exclusive)."""
@@ -47,15 +46,15 @@ class Intervals:
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
-    def remove(self, start: int, end: int) -> None:
-        """Take out the addresses from `start` to `end` (exclusive)."""
-        if start >= end:
-            return
-        kept = []
-        for low, high in self:
-            if low < start:
-                kept.append((low, min(high, start)))
-            if high > end:
-                kept.append((max(low, end), high))
-        self._starts = [low for low, high in kept if low < high]
-        self._ends = [high for low, high in kept if low < high]
+    def missing(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Which addresses from `start` to `end` (exclusive) are not in the set, as spans."""
+        found = []
+        place = bisect_right(self._ends, start)
+        while start < end and place < len(self._starts) and self._starts[place] < end:
+            if start < self._starts[place]:
+                found.append((start, self._starts[place]))
+            start = self._ends[place]
+            place += 1
+        if start < end:
+            found.append((start, end))
+        return found

@@ -1,33 +1,43 @@
 """Remembers a plant by name and finds it by id: one array look-up for what is known.
 
-Ids are a session's; names outlive it. A column per dictionary says which ids stand for something
-known, so that a tick without anything new costs a few look-ups; an id is spelled only while it is
-not known.
+Ids are a session's; names outlive it. A column per dictionary says which ids need no further look,
+so that a tick without anything new costs a few look-ups; an id is spelled only until then.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from ipaddress import ip_address
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
-from otids.learning.plant import Acquaintance, Plant, PlantState, plain
-from otids.learning.vocabulary import LEVELS
-from otids.traffic import Array, ConversationName, Dictionaries, EndpointName, Mask, Tick
+from otids.learning.accepted import MOST_ACCEPTED, Accepted, Key, endpoint_of, is_key, unflat
+from otids.learning.plant import MOST_WORDS, NO_MAC, Acquaintance, Plant, PlantState, plain
+from otids.learning.rows import CONVERSING, rows_by
+from otids.learning.vocabulary import Novelty
+from otids.traffic import (
+    Array,
+    ConversationName,
+    Dictionaries,
+    EndpointName,
+    Mask,
+    SymbolName,
+    Tick,
+)
 
-Key = tuple[str | int, ...]
-"""A level and what was known at it, spelled: what a person accepts or takes back."""
+IPV4 = 4
+BROADCAST = 255
 
-CONVERSATION_PARTS = 7
-TABLES = ("messages", "connections", "traffic")
-"""The tables with a column `conversation`."""
+BOUNDS = ("endpoints", "conversations", "words")
+"""What can be too much to learn; `Memory.missed` counts how often it was."""
 
 
 class MemoryState(msgspec.Struct, forbid_unknown_fields=True):
     """The checked form of a memory."""
 
     plant: PlantState
-    accepted: list[list[str | int]]
+    accepted: Annotated[list[list[str | int]], msgspec.Meta(max_length=MOST_ACCEPTED)]
+    missed: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
 class Memory:
@@ -35,93 +45,144 @@ class Memory:
 
     def __init__(self) -> None:
         self.plant = Plant()
+        self.accepted = Accepted()
         self.declared = False  # a person says that what comes is normal
-        self._accepted: dict[Key, None] = {}
+        self.missed = dict.fromkeys(BOUNDS, 0)
         self._names: Dictionaries | None = None
-        self._symbols: Array = np.zeros(1, np.bool_)
-        self._conversations: Array = np.zeros(1, np.bool_)
-        self._endpoints: Array = np.zeros(1, np.bool_)
+        self._sizes = (0, 0, 0)
+        # By id: needs no further look. Of 0, which stands for nobody, there is nothing to learn.
+        self._symbols: Array = np.ones(1, np.bool_)
+        self._conversations: Array = np.ones(1, np.bool_)
+        self._endpoints: Array = np.ones(1, np.bool_)
+        self._passing: Array = np.zeros(1, np.bool_)  # conversations passed over, not learned
         self._heard: Array = np.zeros(1, np.int64)
         self._last: Array = np.zeros(1, np.int64)
+        self._by_mac: dict[int, list[EndpointName]] | None = None
+        self._by_server: dict[EndpointName, list[ConversationName]] | None = None
+        self._calls: set[tuple[EndpointName, str, int]] | None = None
 
     # --- asking ------------------------------------------------------------------------------
 
     def look_at(self, names: Dictionaries) -> None:
         """Follow the dictionaries: other ones mean that ids stand for other things."""
+        sizes = (names.symbols.size, names.conversations.size, names.endpoints.size)
+        if names is self._names and sizes == self._sizes:
+            return
         if names is not self._names:
             self._settle_all()
             self._names = names
             self._forget_all()
-        self._symbols = _fit(self._symbols, names.symbols.size)
-        self._conversations = _fit(self._conversations, names.conversations.size)
-        self._endpoints = _fit(self._endpoints, names.endpoints.size)
-        self._heard = _fit(self._heard, names.conversations.size)
-        self._last = _fit(self._last, names.conversations.size)
+        self._sizes = sizes
+        self._symbols = _fit(self._symbols, sizes[0])
+        self._conversations = _fit(self._conversations, sizes[1])
+        self._passing = _fit(self._passing, sizes[1])
+        self._heard = _fit(self._heard, sizes[1])
+        self._last = _fit(self._last, sizes[1])
+        self._endpoints = _fit(self._endpoints, sizes[2])
 
     def is_plant_ready(self, second: int) -> bool:
         """Whether at `second` an unknown endpoint or conversation deviates."""
-        plant = self.plant
-        if plant.closed or not plant.started:
-            return plant.closed
-        now = max(plant.now, second)
-        return Plant(started=plant.started, last_new=plant.last_new, now=now).is_ready()
+        return self.plant.is_ready(second)
 
     def is_ready(self, known: Acquaintance, id: int) -> bool:
         """Whether in a known conversation (`id` is its present one) a new word deviates."""
         self._settle(known, id)
-        return known.is_ready()
+        return known.is_ready(self.plant.listened)
+
+    def knows(self, name: EndpointName) -> bool:
+        """Whether an endpoint was learned or accepted."""
+        return name in self.plant.endpoints or ("endpoint", *name) in self.accepted
 
     def unknown_endpoints(self, tick: Tick) -> dict[EndpointName, Array]:
         """Endpoints that show up in a tick and are not known, with their rows of sightings."""
         column = tick.tables.sightings.endpoint
-        found = {}
+        found: dict[EndpointName, Array] = {}
+        if not len(column) or self._endpoints[column].all():
+            return found
         for id, rows in rows_by(column, np.flatnonzero(~self._endpoints[column])).items():
             name = tick.names.endpoint(id)
-            if name in self.plant.endpoints:
+            if self.knows(name):
                 self._endpoints[id] = True
-            elif id:
+            else:
                 found[name] = rows
         return found
 
     def unknown_conversations(self, tick: Tick) -> dict[int, ConversationName]:
-        """Conversations of a tick that are not known, by id and in its order.
-
-        Who asks for whose address (ARP) follows from who talks to whom, and is no conversation
-        of its own here.
-        """
+        """Conversations of a tick that are not known, by id and in its order."""
         found: dict[int, ConversationName] = {}
-        for table in TABLES:
-            column = getattr(tick.tables, table).conversation
-            for id in np.unique(column[~self._conversations[column]]).tolist():
-                if id and id not in found:
-                    name = plain(tick.names.conversation(id))
-                    if name.protocol == "arp" or name in self.plant.conversations:
-                        self._conversations[id] = True
-                    else:
-                        found[id] = name
+        for table in CONVERSING:
+            for id in _unknown(getattr(tick.tables, table).conversation, self._conversations):
+                if id in found:
+                    continue
+                name = plain(tick.names.conversation(id))
+                if name in self.plant.conversations:
+                    self._conversations[id] = True
+                elif is_lookup(name) or self._is_usual_call(name):
+                    self._pass_over(id)
+                else:
+                    found[id] = name
         return dict(sorted(found.items()))
 
     def unknown_symbols(self, tick: Tick) -> list[int]:
         """Distinct symbols of a tick that are not known to be known."""
-        column = tick.tables.messages.symbol
-        ids: list[int] = np.unique(column[~self._symbols[column]]).tolist()
-        return [id for id in ids if id]
+        return _unknown(tick.tables.messages.symbol, self._symbols)
+
+    def news(self, name: ConversationName, symbol: SymbolName) -> list[Novelty]:
+        """What a known conversation says with `symbol` that it never said, broadest first."""
+        known = self.plant.conversations[name]
+        return known.vocabulary.novelties(symbol, self.accepted.words(name))
 
     def recognise(self, symbol: int) -> None:
         """A symbol turned out to be known."""
         self._symbols[symbol] = True
+
+    def owners(self, mac: int) -> Sequence[EndpointName]:
+        """Which endpoints were learned with a MAC."""
+        if mac == NO_MAC:
+            return ()
+        if self._by_mac is None:
+            self._by_mac = {}
+            for name, one in self.plant.endpoints.items():
+                self._by_mac.setdefault(one, []).append(name)
+        return self._by_mac.get(mac, ())
+
+    def visits(self, server: EndpointName) -> Sequence[tuple[ConversationName, Acquaintance]]:
+        """Known conversations with a server."""
+        known = self.plant.conversations
+        if self._by_server is None:
+            self._by_server = {}
+            for name in known:
+                self._by_server.setdefault(name.server, []).append(name)
+        return [(name, known[name]) for name in self._by_server.get(server, ())]
+
+    def _is_usual_call(self, name: ConversationName) -> bool:
+        """Whether a known device calls to everybody what others were learned to call.
+
+        It concerns what nothing decodes only: what a publisher sends is told apart by sender.
+        """
+        if name.protocol not in {"udp", "icmp", "icmpv6", "igmp"} or not self.knows(name.client):
+            return False
+        if self._calls is None:
+            known = self.plant.conversations
+            self._calls = {(one.server, one.protocol, one.port) for one in known if is_call(one)}
+        return (name.server, name.protocol, name.port) in self._calls
+
+    def _pass_over(self, id: int) -> None:
+        self._conversations[id] = self._passing[id] = True
 
     # --- learning ----------------------------------------------------------------------------
 
     def learn(self, tick: Tick, clean: Mapping[str, Mask | None]) -> None:
         """Take in the rows of a tick that are `clean` (by table; None: all)."""
         self.look_at(tick.names)
+        is_open = self.declared or not self.is_plant_ready(tick.second)
+        listened = self.plant.listened
         self.plant.tell_time(tick.second)
-        if self.declared or not self.is_plant_ready(tick.second):
+        if is_open:
             self._learn_endpoints(tick, clean["sightings"])
-            for table in TABLES:
+            for table in CONVERSING:
                 self._learn_conversations(tick, table, clean[table])
-        self._learn_symbols(tick, clean["messages"])
+        self._learn_messages(tick, clean["messages"], listened)
 
     def close(self) -> None:
         """Declared learning ends: whatever was not learned is new from now on."""
@@ -130,45 +191,65 @@ class Memory:
         self.plant.close()
 
     def _learn_endpoints(self, tick: Tick, clean: Mask | None) -> None:
-        column = _clean(tick.tables.sightings.endpoint, clean)
-        for id in np.unique(column[~self._endpoints[column]]).tolist():
-            name = tick.names.endpoint(id)
-            if id and (name in self.plant.endpoints or self.plant.meet_endpoint(name)):
+        sightings = tick.tables.sightings
+        if not len(sightings):
+            return
+        ids, macs = _clean(sightings.endpoint, clean), _clean(sightings.mac, clean)
+        for id, mac in dict.fromkeys(zip(ids.tolist(), macs.tolist(), strict=True)):
+            if not id:
+                continue
+            if self.plant.meet_endpoint(tick.names.endpoint(id), mac):
                 self._endpoints[id] = True
+                self._by_mac = None
+            else:
+                self.missed["endpoints"] += 1
 
     def _learn_conversations(self, tick: Tick, table: str, clean: Mask | None) -> None:
         column = _clean(getattr(tick.tables, table).conversation, clean)
-        for id in np.unique(column[~self._conversations[column]]).tolist():
+        for id in _unknown(column, self._conversations):
             name = plain(tick.names.conversation(id))
-            known = name.protocol == "arp" or name in self.plant.conversations
-            if id and (known or self.plant.meet(name)):
+            if name in self.plant.conversations:
                 self._conversations[id] = True
+            elif is_lookup(name):
+                self._pass_over(id)
+            elif self.plant.meet(name):
+                self._conversations[id] = True
+                self._by_server = self._calls = None
+            else:
+                self.missed["conversations"] += 1
 
-    def _learn_symbols(self, tick: Tick, clean: Mask | None) -> None:
+    def _learn_messages(self, tick: Tick, clean: Mask | None, listened: int) -> None:
         messages = tick.tables.messages
         if not len(messages):
             return
         symbol, conversation = _clean(messages.symbol, clean), _clean(messages.conversation, clean)
+        # Who is ready is decided as it was in judging: before this tick is counted.
+        learning = []
+        for id in _unknown(symbol, self._symbols):
+            spelled = tick.names.symbol(id)
+            known = self.plant.conversations.get(plain(spelled.conversation))
+            if known is not None:
+                place = int(tick.names.symbols.conversation[id])
+                self._settle(known, place)
+                if self.declared or not known.is_ready(listened):
+                    learning.append((id, place, spelled, known))
         np.add.at(self._heard, conversation, 1)
         self._last[conversation] = tick.second
-        for id in np.unique(symbol[~self._symbols[symbol]]).tolist():
-            if id:
-                self._learn_symbol(tick.names, id)
-
-    def _learn_symbol(self, names: Dictionaries, id: int) -> None:
-        spelled = names.symbol(id)
-        known = self.plant.conversations.get(plain(spelled.conversation))
-        if known is None:
-            return
-        place = int(names.symbols.conversation[id])
-        news = known.vocabulary.novelties(spelled)
-        if news and (self.declared or not self.is_ready(known, place)):
+        for id, place, spelled, known in learning:
             self._settle(known, place)
+            self._learn_symbol(id, spelled, known)
+
+    def _learn_symbol(self, id: int, spelled: SymbolName, known: Acquaintance) -> None:
+        vocabulary, plant = known.vocabulary, self.plant
+        whole = True
+        if vocabulary.novelties(spelled):
             if not known.closed:
                 known.at_last_new = known.messages
-            known.vocabulary.learn(spelled)
-            news = known.vocabulary.novelties(spelled)
-        self._symbols[id] = not news
+            before = len(vocabulary)
+            whole = plant.words < MOST_WORDS and vocabulary.learn(spelled)
+            plant.words += len(vocabulary) - before
+        self.missed["words"] += not whole
+        self._symbols[id] = whole
 
     def _settle(self, known: Acquaintance, id: int) -> None:
         """Move what the columns counted for a conversation id into its acquaintance."""
@@ -178,10 +259,11 @@ class Memory:
             known.last = max(known.last, int(self._last[id]))
             self._heard[id] = 0
 
-    def _settle_all(self) -> None:
+    def _settle_all(self, among: Array | None = None) -> None:
         if self._names is None:
             return
-        for id in np.flatnonzero(self._heard).tolist():
+        ids = np.flatnonzero(self._heard) if among is None else among[self._heard[among] > 0]
+        for id in ids.tolist():
             known = self.plant.conversations.get(plain(self._names.conversation(id)))
             if known is not None:
                 self._settle(known, id)
@@ -191,86 +273,75 @@ class Memory:
 
     def learned(self) -> dict[str, Array]:
         """Ids that stand for something known, by dictionary."""
+        known = {
+            "endpoints": self._endpoints,
+            "conversations": self._conversations & ~self._passing,
+            "symbols": self._symbols,
+        }
         return {
-            "endpoints": np.flatnonzero(self._endpoints).astype(np.uint32),
-            "conversations": np.flatnonzero(self._conversations).astype(np.uint32),
-            "symbols": np.flatnonzero(self._symbols).astype(np.uint32),
+            name: (np.flatnonzero(column[1:]) + 1).astype(np.uint32)
+            for name, column in known.items()
         }
 
     def forget(self, retired: Mapping[str, Array]) -> None:
         """These ids stand for nothing any more, or soon for something else."""
-        if not any(len(retired[name]) for name in ("endpoints", "conversations", "symbols")):
-            return
-        self._settle_all()
-        for column, ids in (
-            (self._endpoints, retired["endpoints"]),
-            (self._conversations, retired["conversations"]),
-            (self._symbols, retired["symbols"]),
+        conversations = retired["conversations"]
+        self._settle_all(conversations[conversations < len(self._heard)])
+        for column, name in (
+            (self._endpoints, "endpoints"),
+            (self._conversations, "conversations"),
+            (self._passing, "conversations"),
+            (self._symbols, "symbols"),
         ):
+            ids = retired[name]
             column[ids[ids < len(column)]] = False
 
     def _forget_all(self) -> None:
-        for column in (
-            self._symbols,
-            self._conversations,
-            self._endpoints,
-            self._heard,
-            self._last,
-        ):
+        for column in (self._symbols, self._conversations, self._endpoints):
+            column[0], column[1:] = True, False
+        for column in (self._passing, self._heard, self._last):
             column[:] = 0
+        self._by_mac = self._by_server = self._calls = None
 
     def _look_anew(self) -> None:
         """What is known has changed: every id is examined again."""
         self._settle_all()
         self._forget_all()
-        if self._names is not None:
-            self.look_at(self._names)
 
     # --- what a person decides ---------------------------------------------------------------
 
     def accept(self, key: Key) -> bool:
         """Make one endpoint, conversation or word known; False if there is no such thing."""
-        if not self._change(key, known=True):
+        if not is_key(key):
             return False
-        self._accepted[key] = None
-        return True
-
-    def undo(self, key: Key) -> bool:
-        """Take back an accepted key, with all that was learned under it since."""
-        if key not in self._accepted:
-            return False
-        del self._accepted[key]
-        return self._change(key, known=False)
-
-    def _change(self, key: Key, *, known: bool) -> bool:
-        level, parts = str(key[0]), key[1:]
-        try:
-            if level == "endpoint":
-                name = msgspec.convert(parts, EndpointName)
-                (self.plant.endpoints.add if known else self.plant.endpoints.discard)(name)
-            elif level == "conversation":
-                self._change_conversation(unflat(parts), known=known)
-            elif level not in LEVELS or not self._change_word(level, parts, known=known):
+        self._settle_all()
+        if key[0] == "conversation":
+            name = plain(unflat(key[1:]))
+            known = self.plant.conversations.get(name) or self.plant.meet(name, accepted=True)
+            if known is None:
+                self.missed["conversations"] += 1
                 return False
-        except (msgspec.ValidationError, ValueError, TypeError):
+        if not self.accepted.add(key):
             return False
         self._look_anew()
         return True
 
-    def _change_conversation(self, name: ConversationName, *, known: bool) -> None:
-        if known:
-            now = self.plant.now
-            self.plant.conversations.setdefault(name, Acquaintance(first=now, last=now))
-        else:
-            self.plant.conversations.pop(name, None)
-
-    def _change_word(self, level: str, parts: Key, *, known: bool) -> bool:
-        acquaintance = self.plant.conversations.get(unflat(parts[:CONVERSATION_PARTS]))
-        if acquaintance is None:
+    def undo(self, key: Key) -> bool:
+        """Take back an accepted key, with all that was learned under it since."""
+        if not self.accepted.remove(key):
             return False
-        vocabulary = acquaintance.vocabulary
-        (vocabulary.accept if known else vocabulary.undo)(level, parts[CONVERSATION_PARTS:])
+        self._settle_all()
+        if key[0] == "conversation":
+            name = plain(unflat(key[1:]))
+            known = self.plant.conversations.get(name)
+            if known is not None and known.accepted:
+                self.plant.leave(name)
+        self._look_anew()
         return True
+
+    def endpoint(self, key: Key) -> EndpointName | None:
+        """The endpoint that a key stands for, if it stands for one."""
+        return endpoint_of(key) if key[:1] == ("endpoint",) and is_key(key) else None
 
     # --- state -------------------------------------------------------------------------------
 
@@ -282,41 +353,56 @@ class Memory:
     def state(self) -> MemoryState:
         """Everything known, by name."""
         self._settle_all()
-        return MemoryState(self.plant.state(), [list(key) for key in self._accepted])
+        accepted = [list(key) for key in self.accepted]
+        return MemoryState(self.plant.state(), accepted, dict(self.missed))
 
     def restore(self, state: MemoryState) -> None:
-        """Take back a checked state; what was counted since is left behind."""
+        """Take back a checked state; what was counted since is left behind.
+
+        Raises ValueError if what was accepted is not spelled as it must be.
+        """
+        self.accepted = Accepted(state.accepted)
         self.plant = Plant.of(state.plant)
-        self._accepted = {tuple(key): None for key in state.accepted}
+        self.missed = {name: state.missed.get(name, 0) for name in BOUNDS}
         self._heard[:] = 0
         self._look_anew()
 
     def merge(self, state: MemoryState) -> None:
-        """Add what another memory holds."""
+        """Add what another memory holds. Raises ValueError as `restore` does."""
+        accepted = Accepted(state.accepted)
         self._settle_all()
-        self.plant.merge(Plant.of(state.plant))
-        self._accepted |= {tuple(key): None for key in state.accepted}
+        whole = self.plant.merge(Plant.of(state.plant)) and self.accepted.merge(accepted)
+        self.missed["words"] += not whole
         self._look_anew()
 
 
-def rows_by(column: Array, rows: Array) -> dict[int, Array]:
-    """Group row numbers by the id that stands in them, in order of the ids."""
-    ids = column[rows]
-    order = np.argsort(ids, kind="stable")
-    distinct, starts = np.unique(ids[order], return_index=True)
-    groups = np.split(rows[order], starts[1:]) if len(rows) else []
-    return dict(zip(distinct.tolist(), groups, strict=True))
+def is_lookup(name: ConversationName) -> bool:
+    """Whether somebody looks up an address (ARP, neighbour discovery).
+
+    Who looks up whom follows from who talks to whom, and is no conversation of its own here.
+    """
+    return name.protocol == "arp" or name.server.address.startswith("ff02::1:ff")
 
 
-def flat(name: ConversationName) -> Key:
-    """A conversation's name as the flat part of a key."""
-    return (*name.client, *name.server, name.protocol, name.carrier, name.port)
+def is_call(name: ConversationName) -> bool:
+    """Whether a conversation is addressed to everybody, or to a group."""
+    address = name.server.address
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address[1:2] in set("13579bdf")  # a MAC: a group's first octet is odd
+    return ip.is_multicast or (ip.version == IPV4 and ip.packed[-1] == BROADCAST)
 
 
-def unflat(parts: Sequence[Any]) -> ConversationName:
-    """The name in the flat part of a key. Raises `msgspec.ValidationError` if it is not one."""
-    client, server, rest = parts[0:2], parts[2:4], parts[4:]
-    return msgspec.convert((client, server, *rest), ConversationName)
+def _unknown(column: Array, known: Array) -> list[int]:
+    """Distinct ids of a column that are not known, in ascending order."""
+    if not len(column):
+        return []
+    look = known[column]
+    if look.all():
+        return []
+    ids: list[int] = np.unique(column[~look]).tolist()
+    return ids
 
 
 def _fit(column: Array, size: int) -> Array:

@@ -1,7 +1,8 @@
 """What was ever said in one conversation, level by level, from broad to narrow."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -10,11 +11,17 @@ from otids.traffic import NO_SUBFUNCTION, RangeName, SymbolName, function_name, 
 
 MOST_FUNCTIONS = 4_096
 MOST_UNITS = 1_024
+MOST_STATUSES = 4_096
 MOST_KINDS = 1_024
 MOST_SPANS = 4_096
+TOP = 2**64 - 1
+"""The end of all addresses; what lies beyond it is not told apart."""
 
 LEVELS = ("activity", "function", "unit", "item", "status")
 """The levels below a conversation, broadest first."""
+
+_Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=TOP)]
+_Spans: TypeAlias = Annotated[list[tuple[_Word, _Word]], msgspec.Meta(max_length=MOST_SPANS)]
 
 
 class ItemKey(NamedTuple):
@@ -27,7 +34,7 @@ class ItemKey(NamedTuple):
 
 
 class Novelty(NamedTuple):
-    """The broadest thing in a symbol that was never said: its level, and what it is."""
+    """One thing in a symbol that was never said: its level, what it is, and in words."""
 
     level: str
     what: tuple[str | int, ...]
@@ -37,11 +44,11 @@ class Novelty(NamedTuple):
 class VocabularyState(msgspec.Struct, forbid_unknown_fields=True):
     """The checked form of `Vocabulary.state`."""
 
-    activities: list[str]
-    functions: list[tuple[int, int]]
-    units: list[int]
-    items: list[tuple[int, str, str, str, list[tuple[int, int]]]]
-    statuses: list[tuple[int, int]]
+    activities: Annotated[list[str], msgspec.Meta(max_length=64)]
+    functions: Annotated[list[tuple[_Word, _Word]], msgspec.Meta(max_length=MOST_FUNCTIONS)]
+    units: Annotated[list[_Word], msgspec.Meta(max_length=MOST_UNITS)]
+    items: Annotated[list[tuple[_Word, str, str, str, _Spans]], msgspec.Meta(max_length=MOST_KINDS)]
+    statuses: Annotated[list[tuple[_Word, _Word]], msgspec.Meta(max_length=MOST_STATUSES)]
 
 
 @dataclass(slots=True, eq=True)
@@ -54,27 +61,49 @@ class Vocabulary:
     items: dict[ItemKey, Intervals] = field(default_factory=dict)
     statuses: set[tuple[int, int]] = field(default_factory=set)
 
-    def novelties(self, symbol: SymbolName) -> list[Novelty]:
-        """What in `symbol` is new, at the broadest level at which anything is."""
-        if symbol.activity not in self.activities:
-            return [Novelty("activity", (symbol.activity,), symbol.activity)]
-        function = (symbol.function, symbol.subfunction)
-        if function not in self.functions:
-            return [Novelty("function", function, _function_words(symbol))]
-        if symbol.unit not in self.units and not symbol.coarse:
-            return [Novelty("unit", (symbol.unit,), f"unit {symbol.unit}")]
-        items = [
-            Novelty("item", (*key, one.address, one.size), f"{one} of unit {symbol.unit}")
-            for one in symbol.objects
-            if not self._has(key := ItemKey(symbol.unit, one.access, one.kind, one.name), one)
-        ]
-        if items:
-            return items
+    def __len__(self) -> int:
+        """How many words there are."""
+        spans = sum(max(1, len(one)) for one in self.items.values())
+        return len(self.functions) + len(self.units) + len(self.statuses) + spans
+
+    def __bool__(self) -> bool:
+        return bool(self.activities) or len(self) > 0
+
+    def novelties(self, symbol: SymbolName, accepted: "Vocabulary | None" = None) -> list[Novelty]:
+        """What in `symbol` is neither known here nor `accepted`, broadest level first."""
+        return list(self._novelties(symbol, accepted or _NOTHING))
+
+    def _novelties(self, symbol: SymbolName, accepted: "Vocabulary") -> Iterator[Novelty]:
+        activity, function = symbol.activity, (symbol.function, symbol.subfunction)
+        if activity not in self.activities and activity not in accepted.activities:
+            yield Novelty("activity", (activity,), activity)
+        if function not in self.functions and function not in accepted.functions:
+            yield Novelty("function", function, function_words(symbol))
+        unit = symbol.unit
+        if not symbol.coarse and unit not in self.units and unit not in accepted.units:
+            yield Novelty("unit", (unit,), f"unit {unit}")
+        for one in symbol.objects:
+            key = ItemKey(unit, one.access, one.kind, one.name)
+            for start, end in self._missing(key, one, accepted):
+                part = one._replace(address=start, size=end - start)
+                yield Novelty("item", (*key, start, end - start), part_words(part, unit))
         status = (symbol.function, symbol.status)
-        if symbol.status and status not in self.statuses:
+        if symbol.status and status not in self.statuses and status not in accepted.statuses:
             name = status_name(symbol.conversation.protocol, symbol.status)
-            return [Novelty("status", status, f"{name} to {_function_words(symbol)}")]
-        return []
+            yield Novelty("status", status, f"{name} to {function_words(symbol)}")
+
+    def _missing(
+        self, key: ItemKey, one: RangeName, accepted: "Vocabulary"
+    ) -> Iterable[tuple[int, int]]:
+        """Which parts of a range are new; a type as such is new as a whole or not at all."""
+        start, end = _span(one.address, one.size)
+        mine, theirs = self.items.get(key), accepted.items.get(key)
+        if mine is None and theirs is None:
+            return [(start, end)]
+        parts = [(start, end)] if mine is None else mine.missing(start, end)
+        if theirs is None:
+            return parts
+        return [left for part in parts for left in theirs.missing(*part)]
 
     def learn(self, symbol: SymbolName) -> bool:
         """Take in a symbol; False if a bound was met and not all of it was."""
@@ -83,29 +112,40 @@ class Vocabulary:
         if not symbol.coarse:
             whole &= _add(self.units, symbol.unit, MOST_UNITS)
         for one in symbol.objects:
-            whole &= self._learn_item(ItemKey(symbol.unit, one.access, one.kind, one.name), one)
+            key = ItemKey(symbol.unit, one.access, one.kind, one.name)
+            whole &= self._learn_item(key, *_span(one.address, one.size))
         if symbol.status:
-            whole &= _add(self.statuses, (symbol.function, symbol.status), MOST_FUNCTIONS)
+            whole &= _add(self.statuses, (symbol.function, symbol.status), MOST_STATUSES)
         return whole
 
-    def accept(self, level: str, what: tuple[str | int, ...]) -> None:
-        """Make one novelty known."""
-        self._change(level, what, known=True)
+    def add(self, level: str, what: tuple[Any, ...]) -> bool:
+        """Take in one novelty; False if a bound was met."""
+        if level == "item":
+            unit, access, kind, name, address, size = what
+            return self._learn_item(ItemKey(unit, access, kind, name), *_span(address, size))
+        if level == "activity":
+            self.activities.add(what[0])
+            return True
+        if level == "unit":
+            return _add(self.units, what[0], MOST_UNITS)
+        if level == "function":
+            return _add(self.functions, what, MOST_FUNCTIONS)
+        return _add(self.statuses, what, MOST_STATUSES)
 
-    def undo(self, level: str, what: tuple[str | int, ...]) -> None:
-        """Make one accepted novelty unknown again."""
-        self._change(level, what, known=False)
-
-    def merge(self, other: "Vocabulary") -> None:
-        """Take in everything that another one knows."""
+    def merge(self, other: "Vocabulary") -> bool:
+        """Take in everything that another one knows; False if a bound was met."""
         self.activities |= other.activities
-        self.functions |= other.functions
-        self.units |= other.units
-        self.statuses |= other.statuses
-        for key, spans in other.items.items():
-            mine = self.items.setdefault(key, Intervals())
-            for start, end in spans:
-                mine.add(start, end)
+        whole = True
+        for entry in sorted(other.functions):
+            whole &= _add(self.functions, entry, MOST_FUNCTIONS)
+        for unit in sorted(other.units):
+            whole &= _add(self.units, unit, MOST_UNITS)
+        for entry in sorted(other.statuses):
+            whole &= _add(self.statuses, entry, MOST_STATUSES)
+        for key in sorted(other.items):
+            for start, end in list(other.items[key]) or [(0, 0)]:
+                whole &= self._learn_item(key, start, end)
+        return whole
 
     def describe(self, protocol: str) -> list[str]:
         """Everything known, a line each, in words."""
@@ -117,16 +157,17 @@ class Vocabulary:
         lines.extend(self.describe_items())
         for function, status in sorted(self.statuses):
             answer = status_name(protocol, status)
-            lines.append(f"answers {answer} to {function_name(protocol, function)}")
+            lines.append(f"refusals: {answer} to {function_name(protocol, function)}")
         return lines
 
-    def describe_items(self) -> list[str]:
-        """Every kind of item touched, a line each, in words."""
+    def describe_items(self, access: str = "", kind: str = "") -> list[str]:
+        """Every kind of item touched (in one way, of one kind), a line each, in words."""
         lines = []
         for key in sorted(self.items):
-            spans = ", ".join(spell_span(start, end) for start, end in self.items[key])
-            what = f"{key.kind} {key.name or spans}".strip()
-            lines.append(f"{key.access} {what}" + (f" of unit {key.unit}" if key.unit else ""))
+            if access in {"", key.access} and kind in {"", key.kind}:
+                spans = ", ".join(spell_span(start, end) for start, end in self.items[key])
+                what = f"{key.kind} {key.name or spans}".strip()
+                lines.append(f"{key.access} {what}" + (f" of unit {key.unit}" if key.unit else ""))
         return lines
 
     def state(self) -> dict[str, Any]:
@@ -155,42 +196,19 @@ class Vocabulary:
             set(state.statuses),
         )
 
-    def _has(self, key: ItemKey, one: RangeName) -> bool:
-        spans = self.items.get(key)
-        return spans is not None and (
-            one.size == 0 or spans.covers(one.address, one.address + one.size)
-        )
-
-    def _learn_item(self, key: ItemKey, one: RangeName) -> bool:
+    def _learn_item(self, key: ItemKey, start: int, end: int) -> bool:
         spans = self.items.get(key)
         if spans is None:
             if len(self.items) >= MOST_KINDS:
                 return False
             spans = self.items[key] = Intervals()
-        if len(spans) >= MOST_SPANS and not spans.covers(one.address, one.address + one.size):
-            return False
-        spans.add(one.address, one.address + one.size)
+        if len(spans) >= MOST_SPANS and not spans.touches(start, end):
+            return not spans.missing(start, end)
+        spans.add(start, end)
         return True
 
-    def _change(self, level: str, what: tuple[str | int, ...], *, known: bool) -> None:
-        if level == "item":
-            unit, access, kind, name, address, count = what
-            key = ItemKey(int(unit), str(access), str(kind), str(name))
-            start, end = int(address), int(address) + int(count)
-            spans = self.items.setdefault(key, Intervals())
-            (spans.add if known else spans.remove)(start, end)
-            if not known and not len(spans):
-                del self.items[key]
-            return
-        tables: dict[str, set[Any]] = {
-            "activity": self.activities,
-            "function": self.functions,
-            "unit": self.units,
-            "status": self.statuses,
-        }
-        table = tables[level]
-        entry = what[0] if len(what) == 1 else tuple(what)
-        (table.add if known else table.discard)(entry)
+
+_NOTHING = Vocabulary()
 
 
 def spell_span(start: int, end: int) -> str:
@@ -198,12 +216,22 @@ def spell_span(start: int, end: int) -> str:
     return str(start) if end - start == 1 else f"{start}–{end - 1}"
 
 
-def _function_words(symbol: SymbolName) -> str:
+def function_words(symbol: SymbolName) -> str:
+    """The function of a message by name and code."""
     name = function_name(symbol.conversation.protocol, symbol.function, symbol.subfunction)
     code = str(symbol.function)
     if symbol.subfunction != NO_SUBFUNCTION:
         code += f"/{symbol.subfunction}"
     return name if name.startswith("function ") else f"{name} ({code})"
+
+
+def part_words(one: RangeName, unit: int) -> str:
+    """A range of objects, and of which unit it is."""
+    return f"{one} of unit {unit}" if unit else str(one)
+
+
+def _span(address: int, size: int) -> tuple[int, int]:
+    return min(address, TOP), min(address + size, TOP)
 
 
 def _add(table: set[Any], entry: Any, most: int) -> bool:
