@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from otids.detectors.base import Cause
-from otids.learning.memory import CONVERSATION_PARTS, unflat
+from otids.learning.accepted import CONVERSATION_PARTS, unflat
 from otids.learning.vocabulary import LEVELS, spell_span
 from otids.traffic import (
     NO_SUBFUNCTION,
