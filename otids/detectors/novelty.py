@@ -103,6 +103,16 @@ class Novelty:
         self._strangers: dict[EndpointName, int] = {}  # with their MACs
         self._scans = Scans()
         self._trying: list[tuple[ConversationName, str, set[Thing]]] = []
+        self._strangers_forgotten = 0
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often something was too much to be learned or kept in mind, by what it was."""
+        return {
+            **self.memory.missed,
+            "strangers": self._strangers_forgotten,
+            "scans": self._scans.evicted,
+        }
 
     # --- judging -----------------------------------------------------------------------------
 
@@ -356,6 +366,7 @@ class Novelty:
             self._strangers[name] = int(tick.tables.sightings.mac[rows[0]])
         while len(self._strangers) > MOST_STRANGERS:
             del self._strangers[next(iter(self._strangers))]
+            self._strangers_forgotten += 1
 
     def _drop_known_strangers(self) -> None:
         self._strangers = {

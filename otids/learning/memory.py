@@ -13,7 +13,7 @@ import numpy as np
 
 from otids.learning.accepted import MOST_ACCEPTED, Accepted, Key, endpoint_of, is_key, unflat
 from otids.learning.plant import MOST_WORDS, NO_MAC, Acquaintance, Plant, PlantState, plain
-from otids.learning.rows import CONVERSING, rows_by
+from otids.learning.rows import CONVERSING, in_order, rows_by
 from otids.learning.vocabulary import Novelty
 from otids.traffic import (
     Array,
@@ -108,7 +108,7 @@ class Memory:
         return found
 
     def unknown_conversations(self, tick: Tick) -> dict[int, ConversationName]:
-        """Conversations of a tick that are not known, by id and in its order."""
+        """Conversations of a tick that are not known, by id, in the order of their first rows."""
         found: dict[int, ConversationName] = {}
         for table in CONVERSING:
             for id in _unknown(getattr(tick.tables, table).conversation, self._conversations):
@@ -121,10 +121,10 @@ class Memory:
                     self._pass_over(id)
                 else:
                     found[id] = name
-        return dict(sorted(found.items()))
+        return found
 
     def unknown_symbols(self, tick: Tick) -> list[int]:
-        """Distinct symbols of a tick that are not known to be known."""
+        """Distinct symbols of a tick that are not known to be known, in their order."""
         return _unknown(tick.tables.messages.symbol, self._symbols)
 
     def news(self, name: ConversationName, symbol: SymbolName) -> list[Novelty]:
@@ -395,14 +395,14 @@ def is_call(name: ConversationName) -> bool:
 
 
 def _unknown(column: Array, known: Array) -> list[int]:
-    """Distinct ids of a column that are not known, in ascending order."""
+    """Distinct ids of a column that are not known, in the order of their first rows.
+
+    Ids differ from session to session; rows do not.
+    """
     if not len(column):
         return []
     look = known[column]
-    if look.all():
-        return []
-    ids: list[int] = np.unique(column[~look]).tolist()
-    return ids
+    return [] if look.all() else in_order(column[~look])
 
 
 def _fit(column: Array, size: int) -> Array:

@@ -10,15 +10,22 @@ CONVERSING = ("messages", "connections", "traffic")
 """The tables with a column `conversation` in which somebody talks."""
 
 
+def in_order(column: Array) -> list[int]:
+    """Distinct ids of a column, in the order of their first rows."""
+    ids, first = np.unique(column, return_index=True)
+    ordered: list[int] = ids[np.argsort(first)].tolist()
+    return ordered
+
+
 def rows_by(column: Array, rows: Array) -> dict[int, Array]:
-    """Group row numbers by the id that stands in them, in order of the ids."""
+    """Group ascending row numbers by the id that stands in them, in order of their first rows."""
     if not len(rows):
         return {}
     ids = column[rows]
     order = np.argsort(ids, kind="stable")
     distinct, starts = np.unique(ids[order], return_index=True)
-    groups = np.split(rows[order], starts[1:])
-    return dict(zip(distinct.tolist(), groups, strict=True))
+    groups = zip(distinct.tolist(), np.split(rows[order], starts[1:]), strict=True)
+    return dict(sorted(groups, key=lambda group: int(group[1][0])))
 
 
 def rows_of(tick: Tick, conversations: Iterable[int]) -> dict[int, dict[str, Array]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from otids.learning.rows import rows_of, rows_of_symbols
+from otids.learning.rows import in_order, rows_of, rows_of_symbols
 from otids.learning.scans import Thing
 from otids.traffic import (
     CONNECTION_STATES,
@@ -71,10 +71,10 @@ def talks_of(tick: Tick, foreign: Mapping[int, ConversationName]) -> list[Talk]:
     for id, rows in rows_of(tick, foreign).items():
         said = {}
         if "messages" in rows:
-            ids = np.unique(column[rows["messages"]])
             said = {
                 symbol: tick.names.symbol(symbol)
-                for symbol in ids[symbols.conversation[ids] == id].tolist()
+                for symbol in in_order(column[rows["messages"]])
+                if symbols.conversation[symbol] == id
             }
         found.append(Talk(foreign[id], rows, said))
     return found

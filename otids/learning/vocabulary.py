@@ -20,7 +20,7 @@ TOP = 2**64 - 1
 LEVELS = ("activity", "function", "unit", "item", "status")
 """The levels below a conversation, broadest first."""
 
-_Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=TOP)]
+_Word: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 _Spans: TypeAlias = Annotated[list[tuple[_Word, _Word]], msgspec.Meta(max_length=MOST_SPANS)]
 
 
