@@ -79,15 +79,26 @@ class StateFolder:
         statefile.write(self.baseline, BASELINE, VERSION, state)
 
     def apply_decisions(self, detectors: Iterable[Detector]) -> None:
-        """Let every detector know what people accepted, and what they took back."""
-        detectors = list(detectors)
-        for decision in reversed(self.store.decisions()):
-            for cause in decision.causes:
-                for detector in detectors:
-                    if decision.undone_at is None:
-                        detector.accept(cause)
-                    else:
-                        detector.undo(cause)
+        """Let every detector know what people accepted, and what they took back.
+
+        What several decisions accept stays accepted for as long as one of them stands.
+        """
+        decisions = self.store.decisions()[::-1]
+        standing, taken_back = (
+            dict.fromkeys(
+                cause
+                for one in decisions
+                if (one.undone_at is None) is stands
+                for cause in one.causes
+            )
+            for stands in (True, False)
+        )
+        for detector in detectors:
+            for cause in taken_back:
+                if cause not in standing:
+                    detector.undo(cause)
+            for cause in standing:
+                detector.accept(cause)
 
     def cut_evidence(self, capture: Path, alerts: Iterable[Alert]) -> Mapping[str, str]:
         """Cut the frames of alerts out of a capture; return what was wrong with it, by alert."""

@@ -228,14 +228,14 @@ def fold(findings: Iterable[Finding]) -> list[Finding]:
     """Let one cause be told once: a dangerous operation says more than that it is new.
 
     A finding of novelty whose messages are all flagged by policy goes into the policy's finding,
-    as one more thing that was expected.
+    as one more thing that was expected, and that accepting it makes normal.
     """
     findings = list(findings)
     named = [one for one in findings if one.detector == "policy"]
     if not named:
         return findings
     kept: list[Finding] = []
-    extra: dict[int, list[str]] = {}
+    extra: dict[int, list[Finding]] = {}
     for finding in findings:
         place = None
         if finding.detector == "novelty" and set(finding.rows) == {"messages"}:
@@ -251,11 +251,15 @@ def fold(findings: Iterable[Finding]) -> list[Finding]:
         if place is None:
             kept.append(finding)
         else:
-            extra.setdefault(place, []).append(finding.expected)
-    for place, words in extra.items():
+            extra.setdefault(place, []).append(finding)
+    for place, folded in extra.items():
+        every = [named[place], *folded]
         whole = replace(
             named[place],
-            expected="; ".join(dict.fromkeys([named[place].expected, *words])),
+            expected="; ".join(dict.fromkeys(one.expected for one in every)),
+            accepts=tuple(
+                dict.fromkeys(cause for one in every for cause in one.accepts or (one.cause,))
+            ),
         )
         kept[kept.index(named[place])] = whole
     return kept

@@ -10,7 +10,7 @@ from otids.cli.causes import names_of, spell_cause
 from otids.cli.errors import UserError
 from otids.cli.options import AlertId, State, Who, Yes, examples
 from otids.cli.output import badge, console, shown
-from otids.folder import StateFolder, last_replay
+from otids.cli.state import open_state
 
 EXAMPLES = examples(
     "otids accept 3f2a",
@@ -34,7 +34,7 @@ def accept(
 
     First it is said what that comprises, and asked. `otids undo` takes it back.
     """
-    with StateFolder(state or last_replay(), writing=True) as folder:
+    with open_state(state, writing=True) as folder:
         found = folder.store.alert(alert)
         standing = [
             one

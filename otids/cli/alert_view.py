@@ -92,7 +92,7 @@ def _small_print(record: Record, is_accepted: bool) -> Text:
         f"first in frame {frames[0]}" if frames else "no frame",
         f"ATT&CK {techniques}" if techniques else "",
         record["kind"],
-        record["completeness"],
+        "" if record["completeness"].startswith("no gap") else record["completeness"],
     ]
     return shown(SEPARATOR.join(part for part in parts if part), "dim")
 

@@ -15,7 +15,7 @@ from otids.cli.options import (
     parse_time,
 )
 from otids.cli.output import SECOND, console, print_json
-from otids.folder import StateFolder, last_replay
+from otids.cli.state import open_state
 
 EXAMPLES = examples(
     "otids alerts",
@@ -66,7 +66,7 @@ def alerts(
     json: Json = False,
 ) -> None:
     """List alerts, the most severe first."""
-    with StateFolder(state or last_replay()) as folder:
+    with open_state(state) as folder:
         found = folder.store.alerts(
             kind=kind,
             status="open" if only_open else "",

@@ -20,6 +20,9 @@ WIDE = 24
 def print_asset_table(console: Console, records: Sequence[Record]) -> None:
     """Print a row per device."""
     rows = [_row(record) for record in records]
+    if not any(record["name"] for record in records):
+        for row in rows:
+            del row["name"]
     console.print(Text(counted(len(records), "device"), "bold"))
     if not rows:
         return

@@ -5,7 +5,7 @@ import typer
 from otids.cli.asset_view import print_assets
 from otids.cli.options import Json, State, examples
 from otids.cli.output import console, print_json
-from otids.folder import StateFolder, last_replay
+from otids.cli.state import open_state
 
 EXAMPLES = examples("otids assets", "otids assets --json | jq -r '[.address, .name] | @csv'")
 
@@ -20,7 +20,7 @@ def assets(state: State = None, json: Json = False) -> None:
 
     otids sends nothing: all of it was read from the traffic, and names from your asset list.
     """
-    with StateFolder(state or last_replay()) as folder:
+    with open_state(state) as folder:
         records = folder.store.assets()
     if json:
         print_json(records)

@@ -15,9 +15,10 @@ from otids.cli.alert_view import lines_of
 from otids.cli.causes import Names, names_of, spell_endpoint
 from otids.cli.options import Json, State, examples
 from otids.cli.output import SECOND, Times, console, counted, print_json, shown
+from otids.cli.state import open_state
 from otids.detectors.base import Detector, Readiness
 from otids.detectors.novelty import Novelty
-from otids.folder import StateFolder, last_replay
+from otids.folder import StateFolder
 from otids.learning.plant import Acquaintance
 from otids.traffic import ConversationName
 
@@ -56,7 +57,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show, for each conversation, what was ever said in it, and how far learning is."""
-    with StateFolder(state or last_replay()) as folder:
+    with open_state(state) as folder:
         detectors = compose.detectors_of(folder, compose.rules_of(folder))
         names = names_of(folder.store.assets())
     readiness = _readiness(detectors)

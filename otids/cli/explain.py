@@ -26,7 +26,8 @@ from otids.cli.output import (
     print_json,
     shown,
 )
-from otids.folder import StateFolder, last_replay
+from otids.cli.state import open_state
+from otids.folder import StateFolder
 from otids.store import Decision, StoredAlert
 
 EXAMPLES = examples(
@@ -69,7 +70,7 @@ def explain(
 
     Frames are shown as Wireshark dissects them, if tshark is installed.
     """
-    with StateFolder(state or last_replay()) as folder:
+    with open_state(state) as folder:
         found = folder.store.alert(alert)
         evidence = _evidence_of(folder, found.record)
         decisions = [one for one in folder.store.decisions() if one.alert == found.record["id"]]

@@ -38,10 +38,18 @@ class _Stripped(TextIOBase):
         sys.stdout.flush()
 
 
+class _Console(Console):
+    """A console that leaves a closed pipe to `otids.cli`."""
+
+    def on_broken_pipe(self) -> None:
+        """Do not end the process here."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Standard output; without colours and at 80 columns (or COLUMNS) where it is no terminal."""
     file = None if sys.stdout.isatty() else cast("TextIO", _Stripped())
-    return Console(file=file, highlight=False, markup=False, emoji=False)
+    return _Console(file=file, highlight=False, markup=False, emoji=False)
 
 
 def aside() -> Console:

@@ -11,7 +11,7 @@ from otids.cli.causes import names_of, spell_cause
 from otids.cli.errors import UserError
 from otids.cli.options import State, Who, Yes, examples
 from otids.cli.output import SECOND, Times, console, shown
-from otids.folder import StateFolder, last_replay
+from otids.cli.state import open_state
 from otids.store import Decision
 
 EXAMPLES = examples("otids undo", "otids undo 2 --yes", "otids undo --list")
@@ -38,7 +38,7 @@ def undo(
 
     What was learned under an accepted cause in between goes with it.
     """
-    with StateFolder(state or last_replay(), writing=not is_listing) as folder:
+    with open_state(state, writing=not is_listing) as folder:
         if is_listing:
             _print_decisions(folder.store.decisions())
             return

@@ -53,6 +53,12 @@ def test_devices_are_told_by_their_names(said: str) -> None:
     assert "(not in the asset" in devices  # the rogue
 
 
+def test_without_a_list_of_assets_devices_have_addresses_only(run: Run, attacks: Path) -> None:
+    devices = run("replay", attacks).out.partition("\nAlerts")[0]
+    assert re.search(r"^address +MAC", devices, re.MULTILINE)
+    assert "not in the asset" not in devices
+
+
 def test_alerts_are_told_the_most_severe_first(said: str) -> None:
     ranks = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "INFO": 4}
     told = re.findall(r"^ (CRITICAL|HIGH|MEDIUM|LOW|INFO) ", said, re.MULTILINE)
