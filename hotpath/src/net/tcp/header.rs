@@ -154,6 +154,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::net::tcp::tests::config(256))]
+
         #[test]
         fn payload_is_what_the_offset_leaves(
             bytes in prop::collection::vec(any::<u8>(), 0..90), missing in 0_u32..2000,

@@ -2,7 +2,10 @@
 //!
 //! Where a capture cannot tell what the receiver took, the rules are: the bytes that came first
 //! win, a hole is waited for until the receiver acknowledges it or a bound is met, and no forged
-//! segment may make the rest of a connection unreadable.
+//! segment may make the rest of a connection unreadable: a sender that repeats what its receiver
+//! still waits for, and that was not surely delivered, is read from there on. Where the capture
+//! lacks the acknowledgments, a segment forged ahead hides what it steps over, at most
+//! [`MAX_AHEAD`] bytes.
 
 mod connection;
 mod header;

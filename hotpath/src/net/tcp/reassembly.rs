@@ -99,17 +99,21 @@ impl Stream {
             return;
         }
         self.marks.clear(Marks::TENTATIVE);
-        // A number in doubt that the receiver still waits for: without this rule one segment
-        // forged far ahead would silence all that follow.
-        let (from, to) = self.doubtful;
-        let is_in_doubt = distance(from, sequence) >= 0 && distance(sequence, to) > 0;
-        if self.place(sequence) == Place::Elsewhere {
-            self.doubtful = (sequence.wrapping_sub(MAX_AHEAD), sequence);
+        let goes_back = ahead < 0 && self.is_in_doubt(sequence) && self.is_awaited(sequence);
+        if goes_back || self.place(sequence) == Place::Elsewhere {
             self.restart_at(sequence, u64::try_from(ahead).unwrap_or(0), context);
-        } else if ahead < 0 && is_in_doubt && self.is_awaited(sequence) {
-            self.doubtful = (from, sequence);
-            self.restart_at(sequence, 0, context);
         }
+    }
+
+    /// Whether what was delivered says nothing certain of this number, which lies before `next`.
+    /// Without this rule one segment forged ahead would silence all that follow.
+    fn is_in_doubt(&self, sequence: u32) -> bool {
+        let behind = distance(sequence, self.next).unsigned_abs();
+        let behind = behind.saturating_sub(u32::from(self.is_finished()));
+        let unbroken = self.recent.as_ref().map_or(0, |recent| recent.unbroken());
+        let (from, to) = self.contradicted;
+        let is_contradicted = distance(from, sequence) >= 0 && distance(sequence, to) > 0;
+        behind as usize > unbroken || is_contradicted
     }
 
     fn restart_at<R: Receiver>(&mut self, sequence: u32, lost: u64, context: &mut Context<'_, R>) {
@@ -123,6 +127,7 @@ impl Stream {
 
     fn tell_gap<R: Receiver>(&mut self, lost: u64, context: &mut Context<'_, R>) {
         self.counters.gaps = self.counters.gaps.saturating_add(1);
+        self.contradicted = (self.next, self.next);
         if let Some(recent) = &mut self.recent {
             recent.clear();
         }
@@ -178,17 +183,9 @@ impl Stream {
             disagree(context);
             if self.is_awaited(piece.sequence) {
                 // If the first bytes were forged, the sender goes on before `next`.
-                self.doubt_from(piece.sequence.wrapping_add(overlap));
+                self.contradicted = (piece.sequence.wrapping_add(overlap), self.next);
             }
         }
-    }
-
-    /// Puts what lies from here to `next` in doubt, with what is in doubt nearby: each of several
-    /// forged segments may have made a gap.
-    const fn doubt_from(&mut self, from: u32) {
-        let (old, end) = self.doubtful;
-        let goes_on = old != end && from.wrapping_sub(old) <= MAX_AHEAD;
-        self.doubtful = (if goes_on { old } else { from }, self.next);
     }
 
     /// Whether the other side has yet to acknowledge the byte of this number.
@@ -208,9 +205,7 @@ impl Stream {
         if count == 0 {
             return;
         }
-        let from = self.next;
-        self.next = from.wrapping_add(count);
-        self.doubt_from(from);
+        self.next = self.next.wrapping_add(count);
         self.tell_gap(u64::from(count), context);
     }
 

@@ -1,4 +1,5 @@
-//! The last bytes of a stream, kept to tell an honest retransmission from a forged one.
+//! What was delivered without a break, and its last bytes: they tell an honest retransmission
+//! from a forged one.
 
 /// How many bytes are kept; a power of two. It holds the application PDUs of most plant
 /// protocols whole; of a longer segment its end is kept.
@@ -9,25 +10,31 @@ const MASK: usize = SIZE - 1;
 #[derive(Debug, Clone)]
 pub(super) struct Recent {
     ring: [u8; SIZE],
-    held: usize,
+    unbroken: usize,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { ring: [0; SIZE], held: 0 }
+        Self { ring: [0; SIZE], unbroken: 0 }
     }
 }
 
 impl Recent {
     /// Forgets all: what comes next does not follow on.
     pub(super) fn clear(&mut self) {
-        self.held = 0;
+        self.unbroken = 0;
+    }
+
+    /// How many bytes were pushed since the last break, those included that are not kept.
+    pub(super) const fn unbroken(&self) -> usize {
+        self.unbroken
     }
 
     /// Keeps `bytes`, of which the first has the number `sequence` and follows on.
     #[inline]
     pub(super) fn push(&mut self, sequence: u32, bytes: &[u8]) {
         let skip = bytes.len().saturating_sub(SIZE);
+        self.unbroken = self.unbroken.saturating_add(bytes.len());
         let bytes = bytes.get(skip..).unwrap_or_default();
         let place = (sequence as usize).wrapping_add(skip) & MASK;
         let (head, tail) = bytes.split_at(bytes.len().min(SIZE - place));
@@ -39,13 +46,12 @@ impl Recent {
                 room.copy_from_slice(tail);
             }
         }
-        self.held = self.held.saturating_add(bytes.len()).min(SIZE);
     }
 
     /// Whether a byte of `bytes`, of which the last has the number before `end`, differs from one
     /// that is kept. `behind` is how far `end` lies before the end of what was pushed.
     pub(super) fn disagrees(&self, end: u32, behind: usize, bytes: &[u8]) -> bool {
-        let known = self.held.saturating_sub(behind).min(bytes.len());
+        let known = self.unbroken.min(SIZE).saturating_sub(behind).min(bytes.len());
         let first = (end as usize).wrapping_sub(known);
         let compared = bytes.get(bytes.len() - known..).unwrap_or_default();
         compared.iter().enumerate().any(|(index, byte)| {
@@ -60,6 +66,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::net::tcp::tests::config(256))]
+
         /// Against the plain way: keep all bytes and compare the last 256.
         #[test]
         fn it_agrees_with_the_bytes_that_were_pushed(
@@ -75,6 +83,7 @@ mod tests {
                 recent.push(base.wrapping_add(all.len() as u32), push);
                 all.extend(push);
             }
+            prop_assert_eq!(recent.unbroken(), all.len());
             let behind = behind.min(all.len());
             let end = all.len() - behind;
             let start = end.saturating_sub(length);

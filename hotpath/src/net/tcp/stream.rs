@@ -97,9 +97,9 @@ pub(super) struct Stream {
     pub(super) acked: u32,
     pub(super) initial: u32,
     pub(super) fin: u32,
-    /// Numbers in doubt, from and to (equal for none): they were given up, or what was delivered
-    /// there was contradicted.
-    pub(super) doubtful: (u32, u32),
+    /// Numbers, from and to (equal for none), behind bytes that were delivered and contradicted:
+    /// if those were forged, so was what follows them.
+    pub(super) contradicted: (u32, u32),
     pub(super) blocked_until: u32,
     pub(super) waiting_since: i64,
     pub(super) marks: Marks,
@@ -239,12 +239,10 @@ impl Stream {
         self.expect(initial.wrapping_add(1));
     }
 
-    /// Takes the next number from what is seen, if nothing better is known. Nothing honest lies
-    /// before it, unless what was seen was forged.
+    /// Takes the next number from what is seen, if nothing better is known.
     pub(super) const fn expect(&mut self, next: u32) {
         if !self.marks.has(Marks::KNOWN) {
             self.next = next;
-            self.doubtful = (next.wrapping_sub(MAX_AHEAD), next);
             self.marks.set(Marks::KNOWN);
         }
     }

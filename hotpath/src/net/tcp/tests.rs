@@ -8,8 +8,14 @@ use crate::net::{Arrival, Receiver, Side};
 use crate::words::{ConnectionState, NoticeKind};
 use ConnectionState::{Attempted, Closed, Open, Refused, Reset};
 use Side::{First, Second};
+use proptest::test_runner::Config as ProptestConfig;
 
 mod random;
+
+/// What fails becomes a test with a name, not a file of seeds.
+pub(super) fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
 
 const ACK: Flags = Flags::ACK;
 const SYN: Flags = Flags::SYN;
@@ -331,7 +337,9 @@ fn a_retransmission_that_disagrees_is_told() {
     line.send(First, ACK, 101, 501, b"write 1");
     line.send(First, ACK, 101, 501, b"write 2");
     let disagrees = Event::Notice(First, NoticeKind::OverlapDisagrees);
-    assert_eq!(line.take(), [data(First, b"write 1"), disagrees]);
+    assert_eq!(line.take(), [data(First, b"write 1"), disagrees.clone()]);
+    line.send(First, ACK, 101, 501, b"write 2");
+    assert_eq!(line.take(), [disagrees], "however often it is said");
 }
 
 #[test]
@@ -542,6 +550,20 @@ fn a_segment_forged_ahead_does_not_silence_the_rest() {
     line.send(Second, ACK, 507, 107, b"answer");
     line.send(First, ACK, 107, 513, b"ask");
     assert_eq!(line.take(), [data(Second, b"answer"), data(First, b"ask")]);
+}
+
+#[test]
+fn without_acknowledgments_a_segment_forged_ahead_hides_what_it_steps_over() {
+    let mut line = Line::new();
+    line.send(First, ACK, 101, 501, b"ask");
+    line.send(First, ACK, 120, 501, b"forged");
+    line.pass(HOLE_NANOSECONDS + 1);
+    line.take();
+    for number in [104, 112, 120] {
+        line.send(First, ACK, number, 501, b"ask once");
+    }
+    let disagrees = Event::Notice(First, NoticeKind::OverlapDisagrees);
+    assert_eq!(line.take(), [disagrees, data(First, b"ce")]);
 }
 
 #[test]
