@@ -42,9 +42,9 @@ def lines_of(capture: Path, **options: Any) -> list[bytes]:
     hotpath.open(capture)
     records = b""
     while (batch := hotpath.next_batch()) is not None:
-        assert not batch.records.size or batch.records.tobytes().endswith(b"}\n"), "whole lines"
+        assert not batch.records or batch.records.endswith(b"}\n"), "whole lines"
         assert (batch.tables, batch.marks, batch.defined, batch.retired) == ({}, {}, {}, {})
-        records += batch.records.tobytes()
+        records += batch.records
     return records.splitlines()
 
 
@@ -231,7 +231,7 @@ def by_columns(capture: Path) -> Iterator[Record]:
     hotpath, names, items = _hotpath.Hotpath(), Dictionaries(), 0
     hotpath.open(capture)
     while (raw := hotpath.next_batch()) is not None:
-        assert raw.records.size == 0
+        assert raw.records == b""
         batch = Batch.of(raw)
         names.update(batch)
         yield from spelled(batch.tables, items, names)
@@ -320,6 +320,6 @@ def test_several_captures_one_after_the_other(small: Path) -> None:
         hotpath.open(small)
         lines = b""
         while (batch := hotpath.next_batch()) is not None:
-            lines += batch.records.tobytes()
+            lines += batch.records
         runs.append(lines)
     assert runs[0] == runs[1] != b""

@@ -92,7 +92,7 @@ def _decode(capture: Path, protocols: Sequence[str] | None, out: BinaryIO) -> bo
     health: dict[str, Any] = {}
     try:
         while (batch := hotpath.next_batch()) is not None:
-            out.write(batch.records.data)
+            out.write(batch.records)
             health = batch.health
     finally:
         hotpath.close()

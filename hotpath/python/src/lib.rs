@@ -20,7 +20,7 @@ use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, ValueK
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 pyo3::create_exception!(
     otids._hotpath,
@@ -85,7 +85,7 @@ struct Batch {
     #[pyo3(get)]
     retired: Py<PyDict>,
     #[pyo3(get)]
-    records: Py<PyArray1<u8>>,
+    records: Py<PyBytes>,
     #[pyo3(get)]
     health: Py<PyDict>,
 }
@@ -312,7 +312,7 @@ impl Batch {
             marks: marks.unbind(),
             defined: defined.unbind(),
             retired: retired.unbind(),
-            records: batch.records.into_pyarray(py).unbind(),
+            records: PyBytes::new(py, &batch.records).unbind(),
             health: counters.dict(py)?.unbind(),
         })
     }
