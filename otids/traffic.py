@@ -116,35 +116,54 @@ class PointName(NamedTuple):
 # --- tables: columns of equal length -------------------------------------------------------------
 
 
+_NAMES: dict[type[Table], tuple[str, ...]] = {}
+_NOTHING: dict[type[Table], Any] = {}
+
+
+def column_names(table: type[Table]) -> tuple[str, ...]:
+    """Names of a table's columns, in order; looked up once, for it is asked at every tick."""
+    names = _NAMES.get(table)
+    if names is None:
+        names = _NAMES[table] = tuple(field.name for field in fields(table))
+    return names
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Columns of equal length; a row is what stands at one place of all of them."""
 
     def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
+        return len(getattr(self, column_names(type(self))[0]))
 
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> Self:
         """Wrap columns by name; a missing one is our bug and raises KeyError."""
-        return cls(**{field.name: columns[field.name] for field in fields(cls)})
+        return cls(*[columns[name] for name in column_names(cls)])
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
         """Put the rows of several tables (at least one) behind each other."""
         if len(parts) == 1:
             return parts[0]
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
         return cls(
-            **{
-                field.name: np.concatenate([getattr(part, field.name) for part in parts])
-                for field in fields(cls)
-            }
+            *[np.concatenate([getattr(part, name) for part in parts]) for name in column_names(cls)]
         )
 
     def rows(self, start: int, stop: int) -> Self:
         """Rows `start` to `stop` as views, without copying."""
-        return type(self)(
-            **{field.name: getattr(self, field.name)[start:stop] for field in fields(self)}
-        )
+        if start < stop:
+            return self._rows(start, stop)
+        # Most tables of most ticks are empty: one empty table of a kind serves them all.
+        nothing: Self | None = _NOTHING.get(type(self))
+        if nothing is None:
+            nothing = _NOTHING[type(self)] = self._rows(0, 0)
+        return nothing
+
+    def _rows(self, start: int, stop: int) -> Self:
+        return type(self)(*[getattr(self, name)[start:stop] for name in column_names(type(self))])
 
 
 @dataclass(frozen=True, slots=True)

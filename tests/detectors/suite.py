@@ -490,8 +490,10 @@ def accepted_is_silent_and_undone_is_not(make: Make) -> None:
 
 def _replaced(value: Any) -> Iterable[Any]:
     yield from _damaged(value)
-    yield from (one for one in (None, -1, "x", 2**63, 1.5, [], {}) if type(one) is not type(value))
+    yield from (one for one in _OTHERS if type(one) is not type(value))
 
+
+_OTHERS: tuple[Any, ...] = (None, -1, "x", 2**63, 1.5, [], {})
 
 CHECKS: Mapping[str, Callable[[Make], None]] = {
     check.__name__: check
