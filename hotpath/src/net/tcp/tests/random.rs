@@ -287,3 +287,9 @@ fn a_step_back_does_not_hide_what_lies_before_it() {
     ];
     assert_eq!(spoilt_rounds(&forged, false, 1_000_000_000), []);
 }
+
+#[test]
+fn forged_bytes_that_come_first_spoil_one_round_though_they_reach_further() {
+    let forged = [(3, Forged { length: 60, ..FORGED_DATA })];
+    assert_eq!(spoilt_rounds(&forged, false, 1_000_000_000), [3]);
+}
