@@ -245,7 +245,7 @@ def test_a_dangerous_operation_is_told_once(normal: Path, attacks: Path) -> None
     pipeline, committed = learned(normal)
     feed(pipeline, attacks)
     listen_only = [one for one in committed if one.kind == "policy.modbus-force-listen-only"]
-    assert "this client only does" in listen_only[-1].expected
+    assert "only browse, diagnose between the two" in listen_only[-1].expected
     moments = {(one.source, one.first_seen) for one in listen_only}
     others = [one for one in committed if one.detector == "novelty"]
     assert not {(one.source, one.first_seen) for one in others} & moments

@@ -8,7 +8,7 @@ apart from it.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TypeAlias
@@ -30,7 +30,16 @@ from otids.learning.memory import Memory, MemoryState, is_call
 from otids.learning.plant import ENOUGH_SECONDS, NO_MAC, Acquaintance, EndpointState, plain
 from otids.learning.rows import CONVERSING, joined, rows_of_symbols
 from otids.learning.scans import MOST_SCANS, Scans, ScanState, Thing
-from otids.learning.talks import Stranger, Talk, asked, by_pair, in_vain, strangers_in, talks_of
+from otids.learning.talks import (
+    Stranger,
+    Talk,
+    asked,
+    by_pair,
+    in_vain,
+    refused,
+    strangers_in,
+    talks_of,
+)
 from otids.learning.vocabulary import Novelty as New
 from otids.learning.words import (
     changes,
@@ -49,7 +58,7 @@ from otids.learning.words import (
 from otids.traffic import Array, ConversationName, EndpointName, SymbolName, Tick
 
 NAME = "novelty"
-SCANS = {"function": 8, "item": 16}
+SCANS = {"function": 8, "item": 8}
 """A scan: functions tried in vain, or new ranges touched, in one conversation within an hour."""
 PORT_SWEEP = 8
 """New conversations of one pair in a tick that weigh as much as one in which something is said."""
@@ -149,7 +158,8 @@ class Novelty:
         scans: list[_Making] = []
         for talk in talks:
             tried = self._tried(talk.name, "function", in_vain(talk.said.values()), tick.second)
-            if written := [one for one, symbol in talk.said.items() if changes(symbol)]:
+            spared = refused(talk.said.values()) if tried else set()
+            if written := [one for one, said in talk.said.items() if _is_grave(said, spared)]:
                 said, rows = talk.take(tick, written)
                 if id(talk) in unheard:
                     rows |= talk.take_rest(messages=False)
@@ -319,8 +329,9 @@ class Novelty:
     def _judge_news(self, tick: Tick, heard: _Heard) -> Iterable[Finding]:
         """One finding per level at which a conversation says something new, or one scan.
 
-        What changes a device is never part of a scan's finding.
+        What changes a device, or may have, is never part of a scan's finding.
         """
+        spared = refused(heard.spelled)
         functions = heard.things("function", changing=True) & in_vain(heard.spelled)
         items = heard.things("item", changing=False)
         tried = {
@@ -332,7 +343,7 @@ class Novelty:
             level = news[0].level
             changing = changes(spelled) and level != "status"
             scan = "function" if level == "activity" else level
-            if not changing and tried.get(scan):
+            if tried.get(scan) and (level == "status" or not _is_grave(spelled, spared)):
                 groups[f"{scan}-scan", ""].append(place)
             else:
                 activity = spelled.activity if changing or level == "activity" else ""
@@ -537,6 +548,11 @@ def _spell_devices(number: int) -> str:
     if number == 1:
         return "the one device that was learned"
     return f"one of the {number:,} devices that were learned" if number else "no device at all"
+
+
+def _is_grave(symbol: SymbolName, spared: Collection[Thing]) -> bool:
+    """Whether a message changes a device and its function is not one of the `spared`."""
+    return changes(symbol) and (symbol.function, symbol.subfunction) not in spared
 
 
 def _distinct(words: Iterable[str]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class Memory:
         self._endpoints: Array = np.ones(1, np.bool_)
         self._passing: Array = np.zeros(1, np.bool_)  # conversations passed over, not learned
         self._heard: Array = np.zeros(1, np.int64)
+        self._first: Array = np.zeros(1, np.int64)  # seconds, where heard since the last look
         self._last: Array = np.zeros(1, np.int64)
         self._by_mac: dict[int, list[EndpointName]] | None = None
         self._by_server: dict[EndpointName, list[ConversationName]] | None = None
@@ -77,6 +78,7 @@ class Memory:
         self._conversations = _fit(self._conversations, sizes[1])
         self._passing = _fit(self._passing, sizes[1])
         self._heard = _fit(self._heard, sizes[1])
+        self._first = _fit(self._first, sizes[1])
         self._last = _fit(self._last, sizes[1])
         self._endpoints = _fit(self._endpoints, sizes[2])
 
@@ -233,8 +235,11 @@ class Memory:
                 self._settle(known, place)
                 if self.declared or not known.is_ready(listened):
                     learning.append((id, place, spelled, known))
+        is_first = self._heard[conversation] == 0
+        for column, extreme in ((self._first, np.minimum), (self._last, np.maximum)):
+            kept = extreme(column[conversation], tick.second)
+            column[conversation] = np.where(is_first, tick.second, kept)
         np.add.at(self._heard, conversation, 1)
-        self._last[conversation] = tick.second
         for id, place, spelled, known in learning:
             self._settle(known, place)
             self._learn_symbol(id, spelled, known)
@@ -256,6 +261,8 @@ class Memory:
         heard = int(self._heard[id])
         if heard:
             known.messages += heard
+            first = int(self._first[id])
+            known.first = min(known.first, first) if known.first else first
             known.last = max(known.last, int(self._last[id]))
             self._heard[id] = 0
 
@@ -299,7 +306,7 @@ class Memory:
     def _forget_all(self) -> None:
         for column in (self._symbols, self._conversations, self._endpoints):
             column[0], column[1:] = True, False
-        for column in (self._passing, self._heard, self._last):
+        for column in (self._passing, self._heard, self._first, self._last):
             column[:] = 0
         self._by_mac = self._by_server = self._calls = None
 

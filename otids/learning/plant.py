@@ -72,7 +72,7 @@ class Acquaintance:
     messages: int = 0
     at_last_new: int = 0  # how many messages had been heard when something was last new
     met: int = 0  # how long the plant had been listened to when it was first heard, s
-    first: int = 0  # capture time, s
+    first: int = 0  # capture time of the first and last message, s; 0 if there was none
     last: int = 0
     closed: bool = False  # a person said that learning is over
     accepted: bool = False  # known because a person said so, and not otherwise
@@ -189,9 +189,7 @@ class Plant:
             return None
         if not accepted:
             self.last_new = self.listened
-        known = self.conversations[name] = Acquaintance(
-            met=self.listened, first=self.second, last=self.second, accepted=accepted
-        )
+        known = self.conversations[name] = Acquaintance(met=self.listened, accepted=accepted)
         return known
 
     def leave(self, name: ConversationName) -> None:

@@ -122,6 +122,16 @@ def asked(said: Iterable[SymbolName]) -> list[SymbolName]:
     return [one for one in every if one.role != "response"] or every
 
 
+def refused(said: Iterable[SymbolName]) -> set[Thing]:
+    """Functions that were answered, and every time with an error."""
+    wrong: set[Thing] = set()
+    right: set[Thing] = set()
+    for one in said:
+        if one.role == "response":
+            (wrong if one.status else right).add((one.function, one.subfunction))
+    return wrong - right
+
+
 def in_vain(said: Iterable[SymbolName]) -> set[Thing]:
     """Functions that were asked for and got no good answer."""
     tried: set[Thing] = set()

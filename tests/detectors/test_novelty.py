@@ -415,6 +415,19 @@ def test_a_write_during_a_scan_is_told_apart(plant: Plant) -> None:
         plant.hears()
 
 
+def test_a_write_that_is_refused_during_a_scan_belongs_to_it(plant: Plant) -> None:
+    for client in (HISTORIAN, INTRUDER):
+        refused(plant.wire, 100.0, range(60, 80), 0.01, client=client)
+        touch = writes(REGISTER, 5, values=[9])
+        plant.wire.exchange(100.5, 6, touch, status=2, client=client)
+        (found,) = [one for one in plant.hears() if one.kind.startswith("novelty.new-end") is False]
+        assert found.kind == "novelty.function-scan"
+        assert "Write Single Register" in found.members
+        plant.wire.run_back(0.0)
+        plant.wire.exchange(0.0, 3, reads(REGISTER, 0, 10))
+        plant.hears()
+
+
 def test_going_through_addresses_is_a_scan(plant: Plant) -> None:
     for place in range(20):
         plant.wire.exchange(100 + place / 25, 3, reads(REGISTER, 1000 + 20 * place, 10))

@@ -79,9 +79,9 @@ def test_each_alert_names_its_moment_its_frames_and_its_techniques(
 ) -> None:
     text = (captures / "attacks" / "expected.toml").read_text()
     when = windows(captures)
-    by_kind = {one["kind"]: one for one in attacks[1]}
+    told = {(one["kind"], (one["target"] or {"address": ""})["address"]): one for one in attacks[1]}
     for one in tomllib.loads(text)["alert"]:
-        alert = by_kind[one["kind"]]
+        alert = told[one["kind"], one["target"]]
         start, end = when[one["label"]]
         assert start - 1e-3 <= seconds(alert["first_seen"]) <= end, one["label"]
         assert alert["frames"], one["label"]
