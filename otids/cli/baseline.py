@@ -12,14 +12,17 @@ from otids import compose
 from otids.alerts.alert import rfc3339
 from otids.alerts.wording import spell_duration
 from otids.cli.alert_view import lines_of
-from otids.cli.causes import Names, names_of, spell_endpoint
+from otids.cli.causes import Names, names_of, spell_cause, spell_endpoint
 from otids.cli.options import Json, State, examples
 from otids.cli.output import SECOND, Times, console, counted, print_json, shown
 from otids.cli.state import open_state
 from otids.detectors.base import Detector, Readiness
 from otids.detectors.novelty import Novelty
+from otids.detectors.policy import Policy
 from otids.folder import StateFolder
-from otids.learning.plant import Acquaintance
+from otids.learning.accepted import CONVERSATION_PARTS, unflat
+from otids.learning.plant import Acquaintance, plain
+from otids.learning.vocabulary import LEVELS
 from otids.traffic import ConversationName
 
 SHOW_EXAMPLES = examples(
@@ -61,13 +64,17 @@ def show(
         detectors = compose.detectors_of(folder, compose.rules_of(folder))
         names = names_of(folder.store.assets())
     readiness = _readiness(detectors)
+    accepted = _accepted(detectors, names)
     learned = {
         name: one
         for name, one in _learned(detectors).items()
         if conversation.casefold() in _title(name, names).casefold()
     }
     if json:
-        print_json(_record(name, one, readiness.get(name, {})) for name, one in learned.items())
+        print_json(
+            _record(name, one, readiness.get(name, {}), accepted.get(name, []))
+            for name, one in learned.items()
+        )
         return
     out = console()
     times = Times(moment for one in learned.values() for moment in (one.first, one.last))
@@ -76,7 +83,11 @@ def show(
     for name, one in learned.items():
         out.print()
         out.print(shown(_title(name, names), "bold"))
-        out.print(lines_of("", _describe(name, one, readiness.get(name, {}), times)))
+        lines = _describe(name, one, readiness.get(name, {}), times)
+        out.print(lines_of("", [*lines, *(f"accepted: {line}" for line in accepted.get(name, []))]))
+    if (others := accepted.get(None)) and not conversation:
+        out.print()
+        out.print(lines_of("Accepted beside these", others))
 
 
 def diff(
@@ -114,10 +125,16 @@ def _known(path: Path) -> dict[str, list[str]]:
     """What a folder knows: lines by conversation; "devices" are one of these."""
     with StateFolder(path) as folder:
         detectors = compose.detectors_of(folder, compose.rules_of(folder))
+    accepted = _accepted(detectors, {})
     known = {
-        _title(name, {}): ["is known", *one.vocabulary.describe(name.protocol)]
+        _title(name, {}): [
+            "is known",
+            *one.vocabulary.describe(name.protocol),
+            *(f"accepted: {line}" for line in accepted.get(name, [])),
+        ]
         for name, one in _learned(detectors).items()
     }
+    known["accepted beside these"] = accepted.get(None, [])
     for detector in detectors:
         if isinstance(detector, Novelty):
             known["devices"] = sorted(map(str, detector.memory.plant.endpoints))
@@ -130,6 +147,26 @@ def _learned(detectors: Sequence[Detector]) -> Learned:
         if isinstance(detector, Novelty):
             return dict(detector.memory.acquaintances())
     return {}
+
+
+def _accepted(
+    detectors: Sequence[Detector], names: Names
+) -> dict[ConversationName | None, list[str]]:
+    """What people accepted, in words, by conversation; None for what is not about a known one."""
+    learned = _learned(detectors)
+    found: dict[ConversationName | None, list[str]] = {}
+    for detector in detectors:
+        if isinstance(detector, Novelty):
+            for key in detector.memory.accepted:
+                name = plain(unflat(key[1:])) if key[0] == "conversation" else None
+                if key[0] in LEVELS:
+                    name = plain(unflat(key[1 : CONVERSATION_PARTS + 1]))
+                line = spell_cause((detector.name, *key), names)
+                found.setdefault(name if name in learned else None, []).append(line)
+        elif isinstance(detector, Policy):
+            lines = (spell_cause(tuple(cause), names) for cause in detector.state()["accepted"])
+            found.setdefault(None, []).extend(lines)
+    return found
 
 
 def _readiness(
@@ -179,7 +216,10 @@ def spell_readiness(one: Readiness) -> str:
 
 
 def _record(
-    name: ConversationName, one: Acquaintance, readiness: Mapping[str, Readiness]
+    name: ConversationName,
+    one: Acquaintance,
+    readiness: Mapping[str, Readiness],
+    accepted: Sequence[str],
 ) -> dict[str, Any]:
     """The public JSON record of a conversation's baseline."""
     return {
@@ -196,4 +236,5 @@ def _record(
             for detector, how in readiness.items()
         },
         "said": one.vocabulary.describe(name.protocol),
+        "accepted": list(accepted),
     }

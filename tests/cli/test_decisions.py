@@ -2,22 +2,24 @@ from pathlib import Path
 
 from cli.commands import Run
 
-WRITE = "novelty.write-from-new-client"
-STOP = "policy.umas-stop-plc"
-DOWNLOAD = "policy.umas-download"
+WRITE = ("novelty.write-from-new-client", "10.20.1.13")
+STOP = ("policy.umas-stop-plc", "10.20.1.11")
+DOWNLOAD = ("policy.umas-download", "10.20.1.11")
 
 
-def find(run: Run, state: Path, kind: str) -> str:
-    """The id of the one alert of a kind."""
-    (record,) = run("alerts", "--state", state, "--kind", kind, "--json").records
+def find(run: Run, state: Path, what: tuple[str, str]) -> str:
+    """The id of the one alert of a kind about a device."""
+    kind, device = what
+    options = ("--state", state, "--kind", kind, "--device", device, "--json")
+    (record,) = run("alerts", *options).records
     return str(record["id"])
 
 
-def judge(run: Run, state: Path, attacks: Path) -> set[str]:
-    """The kinds of alerts when the attacks are judged again."""
+def judge(run: Run, state: Path, attacks: Path) -> set[tuple[str, str]]:
+    """Kinds and targets of the alerts when the attacks are judged again."""
     ran = run("replay", "--json", "--sensor", "test", "--state", state, attacks)
     assert ran.code == 0, ran.err
-    return {one["kind"] for one in ran.records}
+    return {(one["kind"], one["target"]["address"] if one["target"] else "") for one in ran.records}
 
 
 def test_what_is_accepted_is_silent_until_it_is_taken_back(

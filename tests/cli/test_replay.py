@@ -99,10 +99,11 @@ def test_nothing_is_cut_at_any_width(
     copied = ("state ", "next ")  # to be copied, so not wrapped
     lines = [line for line in ran.out.splitlines() if not line.startswith(copied)]
     assert max(map(len, lines)) <= width
-    assert "…" not in ran.out
     assert "00:a0:45:8e:2b:13" in ran.out
-    words = " ".join(ran.out.split())
-    assert "no device silenced: Force Listen Only Mode (8/4)" in words
+    said = "".join(ran.out.split())
+    for record in run("alerts", "--json").records:
+        for key in ("title", "expected", "observed", "kind"):
+            assert "".join(record[key].split()) in said
 
 
 def test_json_is_the_record_of_each_alert(run: Run, normal: Path, attacks: Path) -> None:
@@ -185,8 +186,9 @@ def test_the_first_part_may_be_declared_as_normal(run: Run, attacks: Path) -> No
     until = run("replay", "--json", "--sensor", "s", "--learn-until", BEGIN + 60, attacks)
     long = run("replay", "--json", "--sensor", "s", "--learn-for", "1m", attacks)
     assert until == long
-    assert "novelty.write-from-new-client" not in {one["kind"] for one in long.records}
-    assert "novelty.address-scan" in {one["kind"] for one in long.records}
+    told = {(one["kind"], one["target"]["address"]) for one in long.records if one["target"]}
+    assert ("novelty.write-from-new-client", "10.20.1.13") not in told  # in the first minute
+    assert ("novelty.address-scan", "10.20.1.11") in told
 
 
 def test_without_a_declaration_it_is_said_how_much_is_not_learned(run: Run, attacks: Path) -> None:
@@ -309,6 +311,6 @@ def test_an_interrupted_replay_goes_on_where_it_stopped(
 
 
 def test_a_capture_may_be_judged_again(run: Run, judged: Path, attacks: Path) -> None:
-    before = run("alerts", "--json", "--state", judged).records
-    ran = run("replay", "--json", "--sensor", "test", "--state", judged, attacks)
-    assert {one["id"] for one in ran.records} == {one["id"] for one in before}
+    before = run("alerts", "--json", "--state", judged, "--kind", "policy").records
+    again = run("replay", "--json", "--sensor", "test", "--state", judged, attacks).records
+    assert {one["id"] for one in before} <= {one["id"] for one in again}
