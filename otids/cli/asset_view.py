@@ -13,13 +13,15 @@ from otids.cli.output import Times, counted, labelled, moment_of, shown
 Record: TypeAlias = Mapping[str, Any]
 
 UNBROKEN = {"address", "MAC"}
+MOST_ROWS = 100
+"""Rows of the table; the rest is told by `otids assets`."""
 WIDE = 24
 """Addresses longer than this (IPv6) may be broken."""
 
 
 def print_asset_table(console: Console, records: Sequence[Record]) -> None:
     """Print a row per device."""
-    rows = [_row(record) for record in records]
+    rows = [_row(record) for record in records[:MOST_ROWS]]
     if not any(record["name"] for record in records):
         for row in rows:
             del row["name"]
@@ -33,6 +35,8 @@ def print_asset_table(console: Console, records: Sequence[Record]) -> None:
     for row in rows:
         table.add_row(*map(shown, row.values()))
     console.print(table)
+    if len(records) > MOST_ROWS:
+        console.print(Text(f"and {len(records) - MOST_ROWS:,} more (otids assets)", "dim"))
 
 
 def _row(record: Record) -> dict[str, str]:

@@ -181,7 +181,7 @@ def replay(
                     readiness=[one for each in pipeline.detectors for one in each.readiness()],
                     folder=folder.path,
                     is_last_replay=state is None,
-                    is_partial=bar.stopped,
+                    stopped_in=bar.capture if bar.stopped else None,
                 )
             )
     for capture, offset, what in report.damages:

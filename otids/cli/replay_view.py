@@ -13,7 +13,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from otids.alerts.wording import spell_duration
+from otids.alerts.wording import spell_duration, spell_list
 from otids.cli.alert_view import by_gravity, print_alerts, short_ids, tally
 from otids.cli.asset_view import print_asset_table
 from otids.cli.output import SECOND, Times, aside, console, counted, shown
@@ -26,13 +26,16 @@ REDRAW = 0.1
 
 
 class Bar:
-    """A progress bar on a terminal. `stopped` asks the run to end after the batch at hand."""
+    """A progress bar on a terminal.
+
+    `capture` is the one at hand; `stopped` asks the run to end after the batch at hand.
+    """
 
     def __init__(self, captures: Sequence[Path], *, is_shown: bool) -> None:
         self.stopped = False
         self._sizes = [max(capture.stat().st_size, 1) for capture in captures]
         self._place = 0
-        self._capture: Path | None = None
+        self.capture: Path | None = None
         self._frames_before = self._frames = 0
         self._began = self._drawn = time.monotonic()
         console = aside()
@@ -64,9 +67,9 @@ class Bar:
         """A batch was judged."""
         if self.stopped:
             raise KeyboardInterrupt
-        if progress.capture != self._capture:
-            self._place += self._capture is not None
-            self._capture = progress.capture
+        if progress.capture is not self.capture:  # the same one may be given twice
+            self._place += self.capture is not None
+            self.capture = progress.capture
             self._frames_before += self._frames
         self._frames = progress.frames
         now = time.monotonic()
@@ -140,7 +143,7 @@ class Outcome:
     readiness: Sequence[Readiness]
     folder: Path
     is_last_replay: bool
-    is_partial: bool
+    stopped_in: Path | None  # the capture at hand when the run was interrupted
 
 
 def print_outcome(outcome: Outcome) -> None:
@@ -159,21 +162,23 @@ def print_outcome(outcome: Outcome) -> None:
 
 def _summary(outcome: Outcome) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(style="dim", no_wrap=True, min_width=7)
     grid.add_column(ratio=1, overflow="fold")
     report = outcome.report
     learned, judged = outcome.counts
     if outcome.learned:
-        names = ", ".join(one.name for one in outcome.learned)
-        grid.add_row("learned", shown(f"{names}: {learned}"))
-    names = ", ".join(one.name for one in outcome.judged)
-    grid.add_row("judged", shown(f"{names}: {judged}{_span(outcome.watch)}"))
+        grid.add_row("learned", shown(f"{_names(outcome.learned)}: {learned}"))
+    grid.add_row("judged", shown(f"{_names(outcome.judged)}: {judged}{_span(outcome.watch)}"))
     grid.add_row("alerts", tally(outcome.records))
     for line in _losses(report):
         grid.add_row(Text("lost", "yellow"), shown(line, "yellow"))
     for line in _remarks(outcome):
         grid.add_row(Text("note", "yellow"), shown(line))
     return grid
+
+
+def _names(captures: Sequence[Path]) -> str:
+    return spell_list([one.name for one in captures], limit=4)
 
 
 def _span(watch: Watch) -> str:
@@ -201,8 +206,10 @@ def _losses(report: Report) -> list[str]:
 
 def _remarks(outcome: Outcome) -> list[str]:
     remarks = []
-    if outcome.is_partial:
-        remarks.append("stopped before the end; the same command with --state goes on from here")
+    if outcome.stopped_in is not None:
+        remark = f"stopped before the end of {outcome.stopped_in}"
+        goes_on = f"; replaying it with --state {outcome.folder} goes on from there"
+        remarks.append(remark if outcome.is_last_replay else remark + goes_on)
     if not outcome.watch.judged and outcome.watch.first is not None:
         remarks.append("all of it was declared as normal, so only known dangers were looked for")
     learning = {
