@@ -302,7 +302,7 @@ with Store(Path(sys.argv[1]), writing=True) as store:
 def test_what_was_committed_survives_a_kill(path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-P", "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment
     ) as child:
         assert child.stdout is not None
         committed = [int(child.stdout.readline()) for _ in range(20)]
