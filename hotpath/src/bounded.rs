@@ -240,6 +240,35 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for LruTable<K, V> {
     }
 }
 
+/// Bytes that many holders share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    used: usize,
+    limit: usize,
+}
+
+impl Room {
+    /// Room for `limit` bytes.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { used: 0, limit }
+    }
+
+    /// Bytes that are held now.
+    #[must_use]
+    pub const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// A holder has `after` bytes instead of `before`; false if that is too much for all together,
+    /// and the holder should let go of some.
+    #[inline]
+    pub const fn change(&mut self, before: usize, after: usize) -> bool {
+        self.used = self.used.saturating_sub(before).saturating_add(after);
+        after <= before || self.used <= self.limit
+    }
+}
+
 /// The entries of an [`LruTable`], least recently used first.
 pub struct Iter<'a, K, V> {
     table: &'a LruTable<K, V>,

@@ -63,6 +63,17 @@ macro_rules! table {
                 $(self.$field.push(row.$field);)+
             }
 
+            /// An empty table with room for so many rows.
+            #[must_use]
+            pub fn with_capacity(rows: usize) -> Self {
+                Self { $($field: Vec::with_capacity(rows)),+ }
+            }
+
+            /// Adds all rows of another table at the end.
+            pub fn append(&mut self, mut other: Self) {
+                $(self.$field.append(&mut other.$field);)+
+            }
+
             /// How many rows there are.
             #[must_use]
             pub fn len(&self) -> usize {
@@ -300,6 +311,17 @@ table! {
 }
 
 impl Tables {
+    /// Empty tables with room for what others hold, where that is much.
+    #[must_use]
+    pub fn with_room_of(others: &Self) -> Self {
+        Self {
+            messages: Messages::with_capacity(others.messages.len()),
+            items: Items::with_capacity(others.items.len()),
+            values: Values::with_capacity(others.values.len()),
+            ..Self::default()
+        }
+    }
+
     /// A mark behind the last row of every table.
     #[must_use]
     pub fn mark(&self, second: i64, epoch: u32) -> MarkRow {
@@ -436,6 +458,17 @@ pub struct Defined {
     pub points: Points,
 }
 
+impl Defined {
+    /// Adds what comes after it; of an id that is defined twice, the last one counts.
+    pub fn append(&mut self, other: Self) {
+        self.texts.append(other.texts);
+        self.endpoints.append(other.endpoints);
+        self.conversations.append(other.conversations);
+        self.symbols.append(other.symbols);
+        self.points.append(other.points);
+    }
+}
+
 /// Ids that stand for nothing any more from this batch on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Retired {
@@ -447,6 +480,19 @@ pub struct Retired {
     pub symbols: Vec<u32>,
     /// Point ids.
     pub points: Vec<u32>,
+    /// Text ids.
+    pub texts: Vec<u32>,
+}
+
+impl Retired {
+    /// Adds what comes after it.
+    pub fn append(&mut self, other: Self) {
+        self.endpoints.extend(other.endpoints);
+        self.conversations.extend(other.conversations);
+        self.symbols.extend(other.symbols);
+        self.points.extend(other.points);
+        self.texts.extend(other.texts);
+    }
 }
 
 /// What the hot path has decoded since the last batch.
@@ -454,7 +500,9 @@ pub struct Retired {
 pub struct Batch {
     /// Counts the sources that were opened, from 1.
     pub session: u32,
-    /// Nanoseconds: nothing before this moment follows.
+    /// Nanoseconds: every tick before this moment has ended. What follows belongs to later ticks,
+    /// though a message that waited until its protocol was known keeps its own time, as does a
+    /// frame that came late.
     pub until: i64,
     /// Whether the hot path waits to be told what was learned, to retire the rest.
     pub census: bool,

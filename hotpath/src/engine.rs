@@ -1,5 +1,6 @@
 //! Drives a frame through net, protocols and tables into columns.
 
+use crate::bounded::Room;
 use crate::columns::{Batch, SightingRow};
 use crate::flows::{Flow, FlowKey, FlowLimits, Flows};
 use crate::net::fragments::{self, Fragments, Trouble};
@@ -17,11 +18,15 @@ use crate::words::NoticeKind;
 /// Time that runs back by more than this starts a new epoch, in nanoseconds.
 const BACKWARD: i64 = 2_000_000_000;
 
-/// A tick is cut when it has this many messages.
+/// A tick is cut when it has this many messages …
 const MAX_TICK_MESSAGES: usize = 65_536;
 
-/// Entries that were used within this many seconds are never retired.
-const RETIRE_AFTER: i64 = 3_600;
+/// … or this many rows of any kind.
+const MAX_TICK_ROWS: usize = 1_048_576;
+
+/// A census is asked for at most once in this many seconds: it costs the judge a walk over all
+/// that it learned.
+const CENSUS_EVERY: i64 = 60;
 
 /// Bounds of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,8 +72,12 @@ pub struct Engine {
     epoch: u32,
     is_running: bool,
     last_frame: u64,
-    marked_messages: usize,
+    /// Messages and rows of the present tick in batches that were handed over.
+    tick_before: (usize, usize),
+    /// Messages and rows of the present batch that belong to earlier ticks.
+    marked: (usize, usize),
     wants_census: bool,
+    last_census: Option<i64>,
 }
 
 /// One direction of a frame between two ends.
@@ -77,17 +86,32 @@ struct Passage<'a> {
     source: (Address, u16),
     target: (Address, u16),
     ttl: u8,
-    length: u32,
+    weight: Weight,
     carrier: Carrier,
     code: u32,
+}
+
+/// What a packet came in.
+#[derive(Debug, Clone, Copy)]
+struct Weight {
+    frames: u32,
+    bytes: u64,
+}
+
+impl Weight {
+    const fn of(length: u32) -> Self {
+        Self { frames: 1, bytes: length as u64 }
+    }
 }
 
 impl Engine {
     /// An engine that has seen nothing.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
+        let mut scribe = Scribe::new(&settings.quotas);
+        scribe.room = Room::new(settings.flows.heard_bytes);
         Self {
-            scribe: Scribe::new(&settings.quotas),
+            scribe,
             flows: Flows::new(&settings.flows),
             fragments: Fragments::new(fragments::Limits::default()),
             bindings: Vec::new(),
@@ -96,8 +120,10 @@ impl Engine {
             epoch: 0,
             is_running: false,
             last_frame: 0,
-            marked_messages: 0,
+            tick_before: (0, 0),
+            marked: (0, 0),
             wants_census: false,
+            last_census: None,
         }
     }
 
@@ -114,7 +140,8 @@ impl Engine {
         self.is_running = false;
         self.epoch = 0;
         self.last_frame = 0;
-        self.marked_messages = 0;
+        (self.tick_before, self.marked) = ((0, 0), (0, 0));
+        self.last_census = None;
     }
 
     /// Counters so far.
@@ -158,7 +185,8 @@ impl Engine {
             Ok(packet) => self.packet(&packet, frame.original_length, now),
             Err(malformed) => self.malformed(malformed, now),
         }
-        if self.scribe.batch.tables.messages.len() - self.marked_messages >= MAX_TICK_MESSAGES {
+        let (messages, rows) = self.in_tick();
+        if messages >= MAX_TICK_MESSAGES || rows >= MAX_TICK_ROWS {
             self.mark();
         }
     }
@@ -198,19 +226,23 @@ impl Engine {
 
     /// Hands over the present batch. Nothing before its `until` follows.
     pub fn take_batch(&mut self, census: bool) -> Batch {
-        self.marked_messages = 0;
+        (self.tick_before, self.marked) = (self.in_tick(), (0, 0));
         self.wants_census &= !census;
         let until =
             if self.is_running { self.scribe.second.saturating_mul(1_000_000_000) } else { 0 };
         self.scribe.take_batch(until, census)
     }
 
+    /// What stands in a batch that nobody will read: its definitions come again with the next one.
+    pub fn put_back(&mut self, batch: Batch) {
+        self.scribe.put_back(batch);
+    }
+
     /// The answer to a census: what was learned stays, the long unused rest is retired.
     pub fn settle(&mut self, learned: &Learned) {
         self.scribe.keep(learned);
         let (conversations, endpoints) = self.flows.in_use();
-        let before = self.scribe.second.saturating_sub(RETIRE_AFTER);
-        self.scribe.retire(before, &conversations, &endpoints);
+        self.scribe.retire(&conversations, &endpoints);
         for id in &self.scribe.batch.retired.endpoints {
             if let Some(binding) = self.bindings.get_mut(*id as usize) {
                 *binding = Binding::default();
@@ -221,14 +253,30 @@ impl Engine {
     fn end_second(&mut self, now: Arrival) {
         self.flows.second_over(&mut self.scribe, now);
         self.mark();
-        // Asked for at most once a minute: a census costs the judge a walk over all it learned.
-        self.wants_census |= self.scribe.second % 60 == 59 && self.scribe.is_pressed();
+        let is_due = self.last_census.is_none_or(|last| {
+            // Time may have run back since.
+            !(0..CENSUS_EVERY).contains(&self.scribe.second.saturating_sub(last))
+        });
+        if is_due && self.scribe.is_pressed() {
+            self.wants_census = true;
+            self.last_census = Some(self.scribe.second);
+        }
+    }
+
+    /// Messages and rows of the present tick so far, however it was cut into batches.
+    fn in_tick(&self) -> (usize, usize) {
+        let tables = &self.scribe.batch.tables;
+        let ((messages, rows), marked) = (self.tick_before, self.marked);
+        let of_messages = tables.messages.len().saturating_sub(marked.0);
+        let of_rows = tables.rows().saturating_sub(marked.1);
+        (messages.saturating_add(of_messages), rows.saturating_add(of_rows))
     }
 
     fn mark(&mut self) {
-        let mark = self.scribe.batch.tables.mark(self.scribe.second, self.epoch);
+        let tables = &self.scribe.batch.tables;
+        let mark = tables.mark(self.scribe.second, self.epoch);
+        (self.tick_before, self.marked) = ((0, 0), (tables.messages.len(), tables.rows()));
         self.scribe.batch.marks.push(mark);
-        self.marked_messages = self.scribe.batch.tables.messages.len();
     }
 
     fn begin_epoch(&mut self, now: Arrival) {
@@ -236,7 +284,7 @@ impl Engine {
         self.end_flows(before);
         self.end_second(before);
         self.health.time_ran_back += 1;
-        self.epoch += 1;
+        self.epoch = self.epoch.saturating_add(1);
         self.clock = now.time;
         self.scribe.second = now.time.div_euclid(1_000_000_000);
         let seconds = (before.time.saturating_sub(now.time)) / 1_000_000_000;
@@ -256,7 +304,9 @@ impl Engine {
 
     fn packet(&mut self, packet: &Packet<'_>, length: u32, now: Arrival) {
         match &packet.body {
-            Body::Ip(ip) => self.ip(packet, ip, length, now.frame, now),
+            Body::Ip(ip) => {
+                self.ip(packet, ip, Weight::of(length), now.frame, now);
+            }
             Body::Arp(arp) => self.arp(packet, arp, length, now),
             Body::Other { ether_type, payload } => {
                 let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
@@ -268,9 +318,10 @@ impl Engine {
                     source: (Address::Mac(source), 0),
                     target: (Address::Mac(target), 0),
                     ttl: 0,
-                    length,
+                    weight: Weight::of(length),
                     carrier: Carrier::Link,
-                    code: 0x1_0000 | u32::from(*ether_type),
+                    // Below 0x600 it is the length of an LLC frame.
+                    code: 0x1_0000 | if *ether_type < 0x600 { 0 } else { u32::from(*ether_type) },
                 };
                 let name = || match ether_type {
                     0..0x600 => "llc".to_owned(),
@@ -295,7 +346,7 @@ impl Engine {
             source: (arp.sender_ip, 0),
             target: (arp.target_ip, 0),
             ttl: 0,
-            length,
+            weight: Weight::of(length),
             carrier: Carrier::Network,
             code: 0x3_0000,
         };
@@ -306,17 +357,17 @@ impl Engine {
         &mut self,
         packet: &Packet<'_>,
         ip: &IpPacket<'_>,
-        length: u32,
+        weight: Weight,
         carried: u64,
         now: Arrival,
     ) {
         if ip.fragment.is_some() {
-            self.fragment(packet, ip, length, now);
+            self.fragment(packet, ip, weight, now);
             return;
         }
         let outcome = match ip.protocol {
             tcp::PROTOCOL => tcp::parse(ip).map(|segment| {
-                self.segment(packet, ip, &segment, length, now);
+                self.segment(packet, ip, &segment, weight, carried, now);
             }),
             udp::PROTOCOL => udp::parse(ip).map(|datagram| {
                 let passage = Passage {
@@ -324,7 +375,7 @@ impl Engine {
                     source: (ip.source, datagram.source_port),
                     target: (ip.target, datagram.target_port),
                     ttl: ip.ttl,
-                    length,
+                    weight,
                     carrier: Carrier::Udp,
                     code: u32::from(udp::PROTOCOL),
                 };
@@ -336,7 +387,7 @@ impl Engine {
                     source: (ip.source, 0),
                     target: (ip.target, 0),
                     ttl: ip.ttl,
-                    length,
+                    weight,
                     carrier: Carrier::Network,
                     code: u32::from(protocol),
                 };
@@ -355,14 +406,22 @@ impl Engine {
         }
     }
 
-    fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, length: u32, now: Arrival) {
+    fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, last: Weight, now: Arrival) {
         self.health.fragments += 1;
         let mut troubles = Vec::new();
         let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
         self.tell_troubles(&troubles, now);
         let Some(datagram) = whole else { return };
         match datagram.packet() {
-            Ok(whole) => self.ip(packet, &whole, length, datagram.first.frame, now),
+            Ok(whole) => {
+                // All fragments count where their packet is, with headers like those of the last.
+                let size = |ip: &IpPacket<'_>| ip.payload.len() as u64 + u64::from(ip.missing);
+                let headers = last.bytes.saturating_sub(size(ip));
+                let frames = datagram.fragments as u32;
+                let bytes = headers.saturating_mul(u64::from(frames)) + size(&whole);
+                let first = datagram.first.frame;
+                self.ip(packet, &whole, Weight { frames, bytes }, first, now);
+            }
             Err(malformed) => self.malformed(malformed, now),
         }
     }
@@ -391,7 +450,8 @@ impl Engine {
         packet: &Packet<'_>,
         ip: &IpPacket<'_>,
         segment: &tcp::Segment<'_>,
-        length: u32,
+        weight: Weight,
+        carried: u64,
         now: Arrival,
     ) {
         let passage = Passage {
@@ -399,7 +459,7 @@ impl Engine {
             source: (ip.source, segment.source_port),
             target: (ip.target, segment.target_port),
             ttl: ip.ttl,
-            length,
+            weight,
             carrier: Carrier::Tcp,
             code: u32::from(tcp::PROTOCOL),
         };
@@ -410,10 +470,11 @@ impl Engine {
             |flow, side, budget, scribe| {
                 let Flow { talk, connection, .. } = flow;
                 let connection = connection.get_or_insert_with(Connection::new);
-                connection.accept(side, segment, now, budget, &mut Listener { talk, scribe });
-                if talk.conversation == NONE {
-                    let asked = connection.initiator().map(Side::other);
-                    talk.server = connection.server().or(asked).or(talk.server);
+                let listener = &mut Listener { talk, scribe, carried };
+                connection.accept(side, segment, now, budget, listener);
+                if talk.accepted.is_none() {
+                    let asked = || connection.initiator().map(Side::other);
+                    talk.accepted = connection.server().or_else(asked);
                 }
             },
         );
@@ -473,8 +534,8 @@ impl Engine {
         let is_first = (first.address, first.port) == passage.source;
         let side = if is_first { Side::First } else { Side::Second };
         let end = flow.talk.end_mut(side);
-        end.volume.frames = end.volume.frames.saturating_add(1);
-        end.volume.bytes += u64::from(passage.length);
+        end.volume.frames = end.volume.frames.saturating_add(passage.weight.frames);
+        end.volume.bytes = end.volume.bytes.saturating_add(passage.weight.bytes);
         let seen = Some((passage.packet.source_mac, passage.ttl));
         let is_news = end.seen != seen;
         end.seen = seen;

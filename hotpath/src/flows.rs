@@ -51,9 +51,13 @@ impl Flow {
     }
 
     /// Ends the flow: what waits is decoded or given up.
-    fn end(&mut self, budget: &mut Budget, scribe: &mut Scribe, now: Arrival) {
+    fn end(&mut self, why: Why, budget: &mut Budget, scribe: &mut Scribe, now: Arrival) {
         if let Some(connection) = &mut self.connection {
-            connection.forget(now, budget, &mut Listener { talk: &mut self.talk, scribe });
+            let listener = &mut Listener { talk: &mut self.talk, scribe, carried: now.frame };
+            match why {
+                Why::Forgotten => connection.forget(now, budget, listener),
+                Why::CaptureEnded => connection.finish(now, budget, listener),
+            }
         }
         self.talk.end_of_flow(scribe, now);
     }
@@ -69,9 +73,11 @@ impl Flow {
         let counters = self.connection.as_mut().map_or_else(Counters::default, |connection| {
             let mut sum = connection.take_counters(Side::First);
             let other = connection.take_counters(Side::Second);
-            sum.retransmissions += other.retransmissions;
-            sum.gaps += other.gaps;
-            sum.duplicates += other.duplicates;
+            add(&mut sum.retransmissions, other.retransmissions);
+            add(&mut sum.gaps, other.gaps);
+            for more in [sum.keep_alives, other.keep_alives, other.duplicates] {
+                add(&mut sum.duplicates, more);
+            }
             sum
         });
         Some(TrafficRow {
@@ -94,6 +100,15 @@ impl Flow {
     }
 }
 
+/// Why nothing more is heard of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It was silent for long, or had to make room.
+    Forgotten,
+    /// The capture ended, or its time ran back; of the flow that says nothing.
+    CaptureEnded,
+}
+
 /// Bounds of the flow table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowLimits {
@@ -103,11 +118,14 @@ pub struct FlowLimits {
     pub idle: i64,
     /// Out-of-order bytes that all connections may hold together.
     pub held_bytes: usize,
+    /// Bytes that all flows may hold together until it is known what they speak, or until a PDU
+    /// is whole.
+    pub heard_bytes: usize,
 }
 
 impl Default for FlowLimits {
     fn default() -> Self {
-        Self { flows: 65_536, idle: 3_600_000_000_000, held_bytes: 64 << 20 }
+        Self { flows: 65_536, idle: 3_600_000_000_000, held_bytes: 64 << 20, heard_bytes: 64 << 20 }
     }
 }
 
@@ -182,15 +200,22 @@ impl Flows {
         if !flow.is_touched {
             flow.is_touched = true;
             flow.frames.0 = now.frame;
-            self.touched.push(slot);
-            if !flow.is_recent {
-                flow.is_recent = true;
+            // The slot of an evicted flow may be on the lists already.
+            let (touched, recent) = entry
+                .evicted
+                .as_ref()
+                .map_or((false, false), |(_, old)| (old.is_touched, old.is_recent));
+            if !touched {
+                self.touched.push(slot);
+            }
+            if !flow.is_recent && !recent {
                 self.recent.push(slot);
             }
+            flow.is_recent = true;
         }
         if let Some((_, mut old)) = entry.evicted {
             self.evicted += 1;
-            old.end(&mut self.budget, scribe, now);
+            old.end(Why::Forgotten, &mut self.budget, scribe, now);
             if let Some(row) = old.take_traffic(scribe.second) {
                 add_row(&mut self.rows, &mut self.row_of, row);
             }
@@ -225,7 +250,7 @@ impl Flows {
         for slot in std::mem::take(&mut self.recent) {
             let Some((_, flow)) = self.table.slot(slot) else { continue };
             if let Some(connection) = &mut flow.connection {
-                let listener = &mut Listener { talk: &mut flow.talk, scribe };
+                let listener = &mut Listener { talk: &mut flow.talk, scribe, carried: now.frame };
                 connection.expire(now, &mut self.budget, listener);
             }
             flow.talk.expire(scribe, now);
@@ -238,15 +263,17 @@ impl Flows {
             if now.time.saturating_sub(flow.last) < self.idle {
                 break;
             }
-            self.end_oldest(scribe, now);
+            self.end_oldest(Why::Forgotten, scribe, now);
         }
     }
 
     /// Ends all flows, the longest silent first.
     pub fn end_all(&mut self, scribe: &mut Scribe, now: Arrival) {
         while !self.table.is_empty() {
-            self.end_oldest(scribe, now);
+            self.end_oldest(Why::CaptureEnded, scribe, now);
         }
+        self.touched.clear();
+        self.recent.clear();
     }
 
     /// Conversation and endpoint ids of all flows.
@@ -257,9 +284,9 @@ impl Flows {
         (conversations, self.table.iter().flat_map(ends).collect())
     }
 
-    fn end_oldest(&mut self, scribe: &mut Scribe, now: Arrival) {
+    fn end_oldest(&mut self, why: Why, scribe: &mut Scribe, now: Arrival) {
         if let Some((_, mut flow)) = self.table.pop_oldest() {
-            flow.end(&mut self.budget, scribe, now);
+            flow.end(why, &mut self.budget, scribe, now);
             if let Some(row) = flow.take_traffic(scribe.second) {
                 add_row(&mut self.rows, &mut self.row_of, row);
             }
@@ -279,15 +306,19 @@ fn add_row(
     };
     sum.first_frame = sum.first_frame.min(row.first_frame);
     sum.last_frame = sum.last_frame.max(row.last_frame);
-    sum.client_frames += row.client_frames;
-    sum.client_bytes += row.client_bytes;
-    sum.server_frames += row.server_frames;
-    sum.server_bytes += row.server_bytes;
-    sum.retransmissions += row.retransmissions;
-    sum.gaps += row.gaps;
-    sum.duplicates += row.duplicates;
+    add(&mut sum.client_frames, row.client_frames);
+    sum.client_bytes = sum.client_bytes.saturating_add(row.client_bytes);
+    add(&mut sum.server_frames, row.server_frames);
+    sum.server_bytes = sum.server_bytes.saturating_add(row.server_bytes);
+    add(&mut sum.retransmissions, row.retransmissions);
+    add(&mut sum.gaps, row.gaps);
+    add(&mut sum.duplicates, row.duplicates);
     sum.client_largest = sum.client_largest.max(row.client_largest);
     sum.server_largest = sum.server_largest.max(row.server_largest);
     sum.client_head = if sum.client_head == 0 { row.client_head } else { sum.client_head };
     sum.server_head = if sum.server_head == 0 { row.server_head } else { sum.server_head };
+}
+
+const fn add(sum: &mut u32, more: u32) {
+    *sum = sum.saturating_add(more);
 }

@@ -1,21 +1,29 @@
 //! The scribe writes rows: it interns what was said and knows which quota a speaker has left.
 
-use std::collections::HashSet;
+use hashbrown::HashSet;
 
-use hashbrown::HashMap;
-
-use crate::columns::{
-    Batch, ConnectionRow, ConversationRow, EndpointRow, FactRow, ItemRow, MessageRow, NoticeRow,
-    PointRow, SymbolRow, TextRow, ValueRow,
-};
+use crate::bounded::Room;
+use crate::columns::{Batch, ConnectionRow, FactRow, MessageRow, NoticeRow, Tables};
 use crate::net::Arrival;
-use crate::protocols::{Message, Party, Protocol, Told};
+use crate::protocols::{Message, NO_SUBFUNCTION, Party, Protocol, REGISTRY, Told};
 use crate::record::{Recorder, Route};
 use crate::table::{
-    Conversation, Dictionary, Endpoint, Full, Limits, MAX_OBJECT_RANGES, MAX_TEXT_LENGTH, NONE,
-    ObjectSet, PAGE, Page, RESERVE, Range, Symbol,
+    ALWAYS, Carrier, Conversation, Dictionary, Endpoint, Full, Limits, MAX_OBJECT_RANGES,
+    MAX_TEXT_LENGTH, NONE, ObjectSet, Page, RESERVE, Range, Symbol, blamed,
 };
 use crate::words::{ConnectionState, NoticeKind, Role};
+
+mod census;
+mod points;
+
+/// What flows are called that nothing decodes, and what stands in for the names of the others.
+const PLAIN_NAMES: [&str; 4] = ["tcp", "udp", "network", "link"];
+
+/// Function of the coarsest symbols where no name tells it.
+const UNNAMED: u32 = u32::MAX;
+
+/// Who may be complaining at one time, for a notice once a minute each.
+const MAX_COMPLAINTS: usize = 4_096;
 
 /// Bounds of all dictionaries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +106,8 @@ pub struct Scribe {
     pub second: i64,
     /// Writes records instead of the rows of messages, items and values.
     pub recorder: Option<Recorder>,
+    /// Room for bytes that wait until it is known what they say.
+    pub room: Room,
     endpoints: Dictionary<Endpoint>,
     texts: Dictionary<Box<str>>,
     conversations: Dictionary<Conversation>,
@@ -105,7 +115,7 @@ pub struct Scribe {
     symbols: Dictionary<Symbol>,
     pages: Dictionary<Page>,
     bases: Vec<u32>,
-    dense_bases: HashSet<u32>,
+    dense_bases: HashSet<u32, ahash::RandomState>,
     free_pages: Vec<u32>,
     free_points: Vec<u32>,
     next_point: u32,
@@ -113,7 +123,8 @@ pub struct Scribe {
     next_item: u64,
     part_frame: u64,
     part: u16,
-    complaints: HashMap<(&'static str, u32), i64, ahash::RandomState>,
+    complaints: HashSet<(&'static str, u32), ahash::RandomState>,
+    complaining_since: i64,
     refused: u64,
 }
 
@@ -121,10 +132,11 @@ impl Scribe {
     /// A scribe with empty dictionaries.
     #[must_use]
     pub fn new(quotas: &Quotas) -> Self {
-        Self {
+        let mut scribe = Self {
             batch: Batch::default(),
             second: 0,
             recorder: None,
+            room: Room::new(usize::MAX),
             endpoints: Dictionary::new(quotas.endpoints),
             texts: Dictionary::new(quotas.texts),
             conversations: Dictionary::new(quotas.conversations),
@@ -132,7 +144,7 @@ impl Scribe {
             symbols: Dictionary::new(quotas.symbols),
             pages: Dictionary::new(quotas.pages),
             bases: vec![0],
-            dense_bases: HashSet::new(),
+            dense_bases: HashSet::with_hasher(ahash::RandomState::new()),
             free_pages: Vec::new(),
             free_points: Vec::new(),
             next_point: 1,
@@ -140,14 +152,21 @@ impl Scribe {
             next_item: 0,
             part_frame: 0,
             part: 0,
-            complaints: HashMap::with_hasher(ahash::RandomState::new()),
+            complaints: HashSet::with_hasher(ahash::RandomState::new()),
+            complaining_since: 0,
             refused: 0,
+        };
+        // Whatever fills the dictionary of texts later, these names are in it.
+        for name in REGISTRY.iter().map(|protocol| protocol.name).chain(PLAIN_NAMES) {
+            scribe.name(name);
         }
+        scribe
     }
 
     /// Starts to count messages and items anew.
     pub fn begin_session(&mut self) {
         self.batch.session += 1;
+        self.second = 0;
         self.next_message = 1;
         self.next_item = 0;
         self.part_frame = 0;
@@ -174,19 +193,69 @@ impl Scribe {
             return NONE;
         }
         self.texts
-            .intern(&Box::from(head(text)), speaker, self.second)
+            .intern(&Box::from(head(text)), blamed(speaker), self.second)
             .unwrap_or_else(|Full| self.complain("texts", speaker, now))
     }
 
-    /// The id of a conversation; beyond the client's quota it is one with servers unnamed.
+    /// The id of one of the finitely many texts that stand in this program: there is always room.
+    fn name(&mut self, text: &'static str) -> u32 {
+        self.texts.intern(&Box::from(text), ALWAYS, self.second).unwrap_or(NONE)
+    }
+
+    /// The id of a protocol's name, or of what stands in for it if `speaker` names too many.
+    pub fn protocol(&mut self, name: &str, carrier: Carrier, speaker: u32, now: Arrival) -> u32 {
+        match self.text(name, speaker, now) {
+            NONE => self.stand_in(carrier),
+            id => id,
+        }
+    }
+
+    fn stand_in(&mut self, carrier: Carrier) -> u32 {
+        let [tcp, udp, network, link] = PLAIN_NAMES;
+        self.name(match carrier {
+            Carrier::Tcp => tcp,
+            Carrier::Udp => udp,
+            Carrier::Network => network,
+            Carrier::Link => link,
+        })
+    }
+
+    /// The id of a conversation; never [`NONE`]. Beyond the client's quota it is one without a
+    /// port, then with servers unnamed, and at last one of everybody for whom there is no room.
     pub fn conversation(&mut self, conversation: &Conversation, now: Arrival) -> u32 {
-        let client = conversation.client;
+        let client = blamed(conversation.client);
         if let Ok(id) = self.conversations.intern(conversation, client, self.second) {
             return id;
         }
-        self.complain("conversations", client, now);
-        let coarse = Conversation { server: NONE, port: 0, ..*conversation };
-        self.conversations.intern(&coarse, client | RESERVE, self.second).unwrap_or(NONE)
+        self.complain("conversations", conversation.client, now);
+        let without_port = Conversation { port: 0, ..*conversation };
+        let without_server = Conversation { server: NONE, ..without_port };
+        for coarse in [without_port, without_server] {
+            if let Ok(id) = self.conversations.intern(&coarse, client | RESERVE, self.second) {
+                return id;
+            }
+        }
+        self.anybody(conversation)
+    }
+
+    /// The conversation of everybody in a protocol. There is one for each protocol with a
+    /// decoder, and one for each carrier.
+    fn anybody(&mut self, of: &Conversation) -> u32 {
+        let Conversation { protocol, carrier, .. } = *of;
+        let name = self.texts.key(protocol);
+        let is_decoded =
+            name.is_some_and(|name| REGISTRY.iter().any(|protocol| *protocol.name == **name));
+        let protocol = if is_decoded { protocol } else { self.stand_in(carrier) };
+        let anybody = Conversation { client: NONE, server: NONE, protocol, carrier, port: 0 };
+        self.conversations.intern(&anybody, ALWAYS, self.second).unwrap_or(NONE)
+    }
+
+    /// A flow ends: its conversation and its endpoints were in use until now.
+    pub fn part(&mut self, conversation: u32, endpoints: [u32; 2]) {
+        self.conversations.touch(conversation, self.second);
+        for endpoint in endpoints {
+            self.endpoints.touch(endpoint, self.second);
+        }
     }
 
     /// What a conversation id stands for.
@@ -278,8 +347,11 @@ impl Scribe {
 
     /// Writes what an endpoint said of itself.
     pub fn fact(&mut self, endpoint: u32, key: &'static str, value: &str, now: Arrival) {
-        let key = self.text(key, NONE, now);
+        let key = self.name(key);
         let value = self.text(value, endpoint, now);
+        if value == NONE {
+            return; // No fact at all is better than an empty one.
+        }
         self.batch.tables.facts.push(FactRow {
             endpoint,
             key,
@@ -303,23 +375,38 @@ impl Scribe {
             objects: NONE,
             coarse: false,
         };
-        if let Ok(objects) = self.objects_id(&set, place.client) {
+        let client = blamed(place.client);
+        if let Ok(objects) = self.objects_id(&set, client) {
             symbol.objects = objects;
-            if let Ok(id) = self.symbols.intern(&symbol, place.client, self.second) {
+            if let Ok(id) = self.symbols.intern(&symbol, client, self.second) {
                 return id;
             }
         }
         self.complain("symbols", place.client, now);
-        symbol = Symbol { unit: 0, objects: NONE, status: 0, coarse: true, ..symbol };
-        let owner = place.client | RESERVE;
+        symbol = Symbol { unit: 0, objects: NONE, coarse: true, ..symbol };
         self.symbols
-            .intern(&symbol, owner, self.second)
-            .or_else(|Full| {
-                // Sub-functions of 16 bits can fill even this; the function itself still tells.
-                symbol.subfunction = crate::protocols::NO_SUBFUNCTION;
-                self.symbols.intern(&symbol, RESERVE, self.second)
-            })
-            .unwrap_or(NONE)
+            .intern(&symbol, client | RESERVE, self.second)
+            .unwrap_or_else(|Full| self.coarsest(place, &symbol))
+    }
+
+    /// The symbol of everybody who does this; never [`NONE`], for rules must see what is done
+    /// however many say it. What has a name is finite.
+    fn coarsest(&mut self, place: &Place, symbol: &Symbol) -> u32 {
+        let Symbol { function, subfunction, status, .. } = *symbol;
+        let name = place.spoken.function_name;
+        let base = name(function, NO_SUBFUNCTION);
+        let full = name(function, subfunction);
+        let is_named = subfunction != NO_SUBFUNCTION && full.is_some() && full != base;
+        let is_known = status == 0 || (place.spoken.status_name)(status).is_some();
+        let spoken = self.conversations.key(place.conversation).copied();
+        let coarsest = Symbol {
+            conversation: spoken.map_or(NONE, |spoken| self.anybody(&spoken)),
+            function: if function < 256 || base.is_some() { function } else { UNNAMED },
+            subfunction: if is_named { subfunction } else { NO_SUBFUNCTION },
+            status: if is_known { status } else { u16::MAX },
+            ..*symbol
+        };
+        self.symbols.intern(&coarsest, ALWAYS, self.second).unwrap_or(NONE)
     }
 
     fn objects_id(&mut self, set: &ObjectSet, client: u32) -> Result<u32, Full> {
@@ -351,286 +438,47 @@ impl Scribe {
         set
     }
 
-    fn items(&mut self, place: &Place, message: &Message<'_>, id: u64, now: Arrival) {
-        let first_item = self.next_item;
-        for object in message.objects {
-            let page = self.page(place, message.unit, object, now);
-            let point = self.point(&page, object.address, place.client, now);
-            self.batch.tables.items.push(ItemRow {
-                message: id,
-                point,
-                access: object.access as u8,
-                count: object.count,
-                status: object.status,
-            });
-            self.next_item += 1;
-        }
-        // Values come object by object and in address order: one page serves many.
-        let mut current: Option<(u16, Page, u32)> = None;
-        for value in message.values {
-            let Some(object) = message.objects.get(usize::from(value.object)) else { continue };
-            let address = object.address.saturating_add(u64::from(value.offset));
-            let known = current.filter(|(place, page, _)| {
-                *place == value.object && page.dense && page.address == address & !(PAGE - 1)
-            });
-            let point = if let Some((_, page, base)) = known {
-                base.saturating_add((address - page.address) as u32)
-            } else {
-                let mut page = self.page(place, message.unit, object, now);
-                page.address = if page.dense { address & !(PAGE - 1) } else { address };
-                let point = self.point(&page, address, place.client, now);
-                let base = point.saturating_sub((address - page.address) as u32);
-                current = (point != NONE).then_some((value.object, page, base));
-                point
-            };
-            let text = value.text.map_or(NONE, |text| self.text(text, place.server, now));
-            self.batch.tables.values.push(ValueRow {
-                item: first_item + u64::from(value.object),
-                point,
-                kind: value.kind as u8,
-                number: value.kind.number(value.raw),
-                raw: value.raw,
-                text,
-                quality: value.quality,
-                source_time: value.source_time,
-            });
-        }
-    }
-
-    fn page(
-        &mut self,
-        place: &Place,
-        unit: u32,
-        object: &crate::protocols::Object<'_>,
-        now: Arrival,
-    ) -> Page {
-        let name = object.name.map_or(NONE, |name| self.text(name, place.client, now));
-        let dense = name == NONE
-            && place.spoken.objects.get(usize::from(object.kind)).is_some_and(|kind| kind.dense);
-        let address = if dense { object.address & !(PAGE - 1) } else { object.address };
-        Page {
-            server: place.server,
-            protocol: place.protocol,
-            unit,
-            kind: object.kind,
-            dense,
-            address,
-            name,
-        }
-    }
-
-    fn point(&mut self, page: &Page, address: u64, client: u32, now: Arrival) -> u32 {
-        match self.pages.intern(page, client, self.second) {
-            Ok(id) => {
-                let base = self.base(id, page.dense);
-                base.saturating_add((address - page.address) as u32)
-            }
-            Err(Full) => self.complain("points", client, now),
-        }
-    }
-
-    fn base(&mut self, id: u32, dense: bool) -> u32 {
-        if let Some(&base) = self.bases.get(id as usize) {
-            if base != NONE {
-                return base;
-            }
-        } else {
-            self.bases.resize(id as usize + 1, NONE);
-        }
-        let (free, length) =
-            if dense { (&mut self.free_pages, PAGE as u32) } else { (&mut self.free_points, 1) };
-        let base = free.pop().unwrap_or_else(|| {
-            let base = self.next_point;
-            self.next_point = base.saturating_add(length);
-            base
-        });
-        if let Some(slot) = self.bases.get_mut(id as usize) {
-            *slot = base;
-        }
-        if dense {
-            self.dense_bases.insert(base);
-        }
-        base
-    }
-
     /// Raises a notice once a minute per table and client; always returns [`NONE`].
     #[cold]
-    fn complain(&mut self, table: &'static str, client: u32, now: Arrival) -> u32 {
+    pub fn complain(&mut self, table: &'static str, client: u32, now: Arrival) -> u32 {
         self.refused += 1;
-        let due =
-            self.complaints.get(&(table, client)).is_none_or(|&last| self.second >= last + 60);
-        if due && (self.complaints.len() < 4_096 || self.complaints.contains_key(&(table, client)))
-        {
-            self.complaints.insert((table, client), self.second);
-            let detail = self.texts.intern(&Box::from(table), NONE, self.second).unwrap_or(NONE);
+        // Time may have run back since.
+        if !(0..60).contains(&self.second.saturating_sub(self.complaining_since)) {
+            self.complaining_since = self.second;
+            self.complaints.clear();
+        }
+        // Beyond the bound they complain together.
+        let has_room = self.complaints.len() < MAX_COMPLAINTS;
+        let client = if has_room { client } else { NONE };
+        if self.complaints.insert((table, client)) {
+            let detail = self.name(table);
             self.batch.tables.notices.push(NoticeRow {
                 kind: NoticeKind::TableFull as u8,
                 time: now.time,
                 frame: now.frame,
                 conversation: NONE,
-                endpoint: client & !RESERVE,
+                endpoint: client,
                 message: 0,
                 detail,
             });
         }
         NONE
     }
-}
 
-impl Scribe {
     /// Hands over the batch with everything that it defines, and starts the next one.
     pub fn take_batch(&mut self, until: i64, census: bool) -> Batch {
         self.define();
-        let next = Batch { session: self.batch.session, ..Batch::default() };
+        let next = Batch {
+            session: self.batch.session,
+            tables: Tables::with_room_of(&self.batch.tables),
+            ..Batch::default()
+        };
         let mut batch = std::mem::replace(&mut self.batch, next);
         batch.until = until;
         batch.census = census;
         batch.records = self.recorder.as_mut().map(Recorder::take).unwrap_or_default();
         batch
     }
-
-    /// Whether a dictionary is so full that what was not learned should be retired.
-    #[must_use]
-    pub fn is_pressed(&self) -> bool {
-        self.endpoints.is_pressed()
-            || self.conversations.is_pressed()
-            || self.objects.is_pressed()
-            || self.symbols.is_pressed()
-            || self.pages.is_pressed()
-    }
-
-    /// Marks what was learned as permanent.
-    pub fn keep(&mut self, learned: &Learned) {
-        self.endpoints.keep(&learned.endpoints);
-        self.conversations.keep(&learned.conversations);
-        self.symbols.keep(&learned.symbols);
-        let points: HashSet<u32> = learned.points.iter().copied().collect();
-        let pages: Vec<u32> = self
-            .pages
-            .iter()
-            .filter(|(id, page)| {
-                let base = self.bases.get(*id as usize).copied().unwrap_or(NONE);
-                (base..base.saturating_add(length(page.dense))).any(|one| points.contains(&one))
-            })
-            .map(|(id, _)| id)
-            .collect();
-        self.pages.keep(&pages);
-    }
-
-    /// Retires what was last used before second `before` and is neither learned nor in use:
-    /// `conversations` and `endpoints` are those of open flows. Only between two batches.
-    pub fn retire(&mut self, before: i64, conversations: &[u32], endpoints: &[u32]) {
-        self.symbols.retire(before, |_| false);
-        self.pages.retire(before, |_| false);
-        let held = marks(self.symbols.iter().map(|(_, symbol)| symbol.objects));
-        self.objects.retire(before, |id| is_marked(&held, id));
-        let spoken = self.symbols.iter().map(|(_, symbol)| symbol.conversation);
-        let held = marks(spoken.chain(conversations.iter().copied()));
-        self.conversations.retire(before, |id| is_marked(&held, id));
-        let parties = self.conversations.iter().flat_map(|(_, one)| [one.client, one.server]);
-        let servers = self.pages.iter().map(|(_, page)| page.server);
-        let held = marks(parties.chain(servers).chain(endpoints.iter().copied()));
-        self.endpoints.retire(before, |id| is_marked(&held, id));
-        self.list_retired();
-    }
-
-    fn list_retired(&mut self) {
-        let retired = &mut self.batch.retired;
-        retired.symbols.extend(self.symbols.take_retired());
-        retired.conversations.extend(self.conversations.take_retired());
-        retired.endpoints.extend(self.endpoints.take_retired());
-        self.objects.take_retired();
-        for id in self.pages.take_retired() {
-            let Some(slot) = self.bases.get_mut(id as usize) else { continue };
-            let base = std::mem::replace(slot, NONE);
-            // The key is gone; a dense page begins where its free list may take it back whole.
-            let dense = self.dense_bases.remove(&base);
-            let (free, length) = if dense {
-                (&mut self.free_pages, PAGE as u32)
-            } else {
-                (&mut self.free_points, 1)
-            };
-            free.push(base);
-            retired.points.extend(base..base.saturating_add(length));
-        }
-    }
-
-    fn define(&mut self) {
-        let defined = &mut self.batch.defined;
-        for id in self.texts.take_defined() {
-            let Some(text) = self.texts.key(id) else { continue };
-            defined.texts.push(TextRow { id, text: text.to_string() });
-        }
-        for id in self.endpoints.take_defined() {
-            let Some(one) = self.endpoints.key(id) else { continue };
-            let address = one.address.to_string();
-            defined.endpoints.push(EndpointRow { id, vlan: one.vlan.0, address });
-        }
-        for id in self.conversations.take_defined() {
-            let Some(one) = self.conversations.key(id) else { continue };
-            defined.conversations.push(ConversationRow {
-                id,
-                client: one.client,
-                server: one.server,
-                protocol: one.protocol,
-                carrier: one.carrier as u8,
-                port: one.port,
-            });
-        }
-        for id in self.symbols.take_defined() {
-            let Some(one) = self.symbols.key(id) else { continue };
-            defined.symbols.push(SymbolRow {
-                id,
-                conversation: one.conversation,
-                from_client: one.from_client,
-                role: one.role as u8,
-                activity: one.activity as u8,
-                status: one.status,
-                function: one.function,
-                subfunction: one.subfunction,
-                unit: one.unit,
-                coarse: one.coarse,
-                objects: self.objects.key(one.objects).cloned().unwrap_or_default(),
-            });
-        }
-        self.objects.take_defined();
-        for id in self.pages.take_defined() {
-            let Some(page) = self.pages.key(id) else { continue };
-            let base = self.bases.get(id as usize).copied().unwrap_or(NONE);
-            defined.points.push(PointRow {
-                id: base,
-                length: length(page.dense),
-                server: page.server,
-                protocol: page.protocol,
-                unit: page.unit,
-                kind: page.kind,
-                address: page.address,
-                name_text: page.name,
-            });
-        }
-    }
-}
-
-const fn length(dense: bool) -> u32 {
-    if dense { PAGE as u32 } else { 1 }
-}
-
-fn marks(ids: impl Iterator<Item = u32>) -> Vec<bool> {
-    let mut marked = Vec::new();
-    for id in ids {
-        let place = id as usize;
-        if place >= marked.len() {
-            marked.resize(place + 1, false);
-        }
-        if let Some(mark) = marked.get_mut(place) {
-            *mark = true;
-        }
-    }
-    marked
-}
-
-fn is_marked(marked: &[bool], id: u32) -> bool {
-    marked.get(id as usize).copied().unwrap_or(false)
 }
 
 /// At most [`MAX_TEXT_LENGTH`] bytes of a text, cut between characters.

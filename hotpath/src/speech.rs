@@ -8,6 +8,9 @@ use crate::words::NoticeKind;
 /// Bytes of one side that may wait for the rest of their PDU.
 const MAX_PENDING: usize = 65_536;
 
+/// Bytes of room that an idle side may keep.
+const MAX_SPARE: usize = 2_048;
+
 /// Bytes of one side that wait for the rest of their PDU.
 #[derive(Debug, Default)]
 struct Feed {
@@ -26,11 +29,18 @@ impl Feed {
         self.carried.push((self.pending.len(), frame));
     }
 
+    fn held(&self) -> usize {
+        self.pending.len() + self.carried.len() * size_of::<(usize, u64)>()
+    }
+
     fn drop_head(&mut self, count: usize) {
         self.pending.drain(..count.min(self.pending.len()));
         self.carried.retain(|(end, _)| *end > count);
         for (end, _) in &mut self.carried {
             *end -= count;
+        }
+        if self.pending.is_empty() && self.pending.capacity() > MAX_SPARE {
+            (self.pending, self.carried) = (Vec::new(), Vec::new());
         }
     }
 }
@@ -93,6 +103,14 @@ impl Speech {
         if self.datagrams || self.feed(side).pending.len() > MAX_PENDING {
             self.flush(side, scribe, now);
         }
+    }
+
+    /// How many bytes it costs to wait for the rest of PDUs.
+    #[inline]
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let [first, second] = &self.feeds;
+        first.held() + second.held()
     }
 
     /// Bytes of `side` are missing before the next ones.

@@ -26,6 +26,19 @@ pub const PAGE: u64 = 64;
 /// Added to an owner: may use the eighth that is kept back for coarse spellings when all is full.
 pub const RESERVE: u32 = 1 << 31;
 
+/// Owner of what is said by those who have no endpoint id because there was no room for one.
+pub const OTHERS: u32 = RESERVE >> 1;
+
+/// Owner of what is permanent from the start and never refused. Only for what is finite by itself,
+/// such as the names that specifications give.
+pub const ALWAYS: u32 = u32::MAX;
+
+/// Who is to blame for what `client` says.
+#[must_use]
+pub const fn blamed(client: u32) -> u32 {
+    if client == NONE { OTHERS } else { client }
+}
+
 /// How many bytes of a text are kept.
 pub const MAX_TEXT_LENGTH: usize = 256;
 
@@ -62,6 +75,7 @@ pub struct Dictionary<K> {
     retired: Vec<u32>,
     owned: hashbrown::HashMap<u32, u32, RandomState>,
     provisional: u32,
+    has_refused: bool,
     limits: Limits,
 }
 
@@ -78,6 +92,7 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
             retired: Vec::new(),
             owned: hashbrown::HashMap::with_hasher(RandomState::new()),
             provisional: 0,
+            has_refused: false,
             limits,
         }
     }
@@ -140,10 +155,23 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         std::mem::take(&mut self.retired)
     }
 
-    /// Whether provisional entries fill more than half of the bound.
+    /// Whether provisional entries fill more than half of the bound, or a quota refused one.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
-        self.provisional > self.limits.total / 2
+        self.has_refused || self.provisional > self.limits.total / 2
+    }
+
+    /// Whether a quota refused an entry since room was made last.
+    #[must_use]
+    pub const fn has_refused(&self) -> bool {
+        self.has_refused
+    }
+
+    /// An entry is still in use at second `now`, though nobody says it again.
+    pub fn touch(&mut self, id: u32, now: i64) {
+        if let Some(Some(entry)) = self.entries.get_mut(id as usize) {
+            entry.used = now;
+        }
     }
 
     /// Marks ids as learned. Unknown ids are passed over.
@@ -160,10 +188,14 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
     }
 
     /// Retires provisional entries that were last used before second `before`, unless `held`.
-    pub fn retire(&mut self, before: i64, held: impl Fn(u32) -> bool) {
+    /// What was used in the future, before time ran back, counts as used at second `now`.
+    pub fn retire(&mut self, before: i64, now: i64, held: impl Fn(u32) -> bool) {
         for index in 1..self.entries.len() {
             let Some(slot) = self.entries.get_mut(index) else { continue };
             let id = index as u32;
+            if let Some(entry) = slot {
+                entry.used = entry.used.min(now);
+            }
             let stale = slot.as_ref().is_some_and(|entry| !entry.permanent && entry.used < before);
             if !stale || held(id) {
                 continue;
@@ -173,6 +205,7 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
                 found.remove();
             }
             self.release(entry.owner);
+            self.has_refused = false;
             self.retired.push(id);
             self.free.push(id);
         }
@@ -194,11 +227,14 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         let reserve = if owner & RESERVE == 0 { 0 } else { self.limits.total / 8 };
         let bound = self.limits.total.saturating_add(reserve);
         let used = (self.entries.len() - 1).saturating_sub(self.free.len());
-        let blamed = self.owned.get(&owner).copied().unwrap_or(0);
-        if used >= bound as usize || (owner != NONE && blamed >= self.limits.per_client) {
+        let count = self.owned.get(&owner).copied().unwrap_or(0);
+        let permanent = owner == ALWAYS;
+        let is_full = used >= bound as usize;
+        if !permanent && (is_full || (owner != NONE && count >= self.limits.per_client)) {
+            self.has_refused = true;
             return Err(Full);
         }
-        let entry = Some(Entry { key, hash, owner, used: now, permanent: false });
+        let entry = Some(Entry { key, hash, owner, used: now, permanent });
         let id = self.free.pop().unwrap_or(self.entries.len() as u32);
         if let Some(slot) = self.entries.get_mut(id as usize) {
             *slot = entry;
@@ -209,8 +245,10 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         self.ids.insert_unique(hash, id, |&other| {
             entries.get(other as usize).and_then(Option::as_ref).map_or(0, |entry| entry.hash)
         });
-        *self.owned.entry(owner).or_insert(0) += 1;
-        self.provisional += 1;
+        if !permanent {
+            *self.owned.entry(owner).or_insert(0) += 1;
+            self.provisional += 1;
+        }
         self.defined.push(id);
         Ok(id)
     }
@@ -337,7 +375,7 @@ pub struct Page {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dictionary, Full, Limits, NONE};
+    use super::{ALWAYS, Dictionary, Full, Limits, NONE, RESERVE};
 
     fn dictionary(total: u32, per_client: u32) -> Dictionary<&'static str> {
         Dictionary::new(Limits { total, per_client })
@@ -383,12 +421,44 @@ mod tests {
         assert_eq!(words.intern(&"learned", 1, 10), Ok(2));
         assert_eq!(words.intern(&"young", 1, 50), Ok(3));
         words.keep(&[2, 99]);
-        words.retire(50, |_| false);
+        words.retire(50, 60, |_| false);
         assert_eq!(words.take_retired(), [1]);
         assert_eq!(words.lookup(&"old"), None);
         assert_eq!(words.lookup(&"learned"), Some(2));
         assert_eq!(words.intern(&"new", 1, 60), Ok(1), "a retired id is used again");
         assert_eq!(words.key(1), Some(&"new"));
+    }
+
+    #[test]
+    fn what_was_used_in_the_future_ages_from_now_on() {
+        let mut words = dictionary(3, 3);
+        assert_eq!(words.intern(&"tomorrow", 1, 90_000), Ok(1));
+        words.retire(50, 100, |_| false);
+        assert_eq!(words.lookup(&"tomorrow"), Some(1));
+        words.retire(101, 200, |_| false);
+        assert_eq!(words.lookup(&"tomorrow"), None);
+    }
+
+    #[test]
+    fn what_is_finite_by_itself_is_never_refused_nor_retired() {
+        let mut words = dictionary(1, 1);
+        assert_eq!(words.intern(&"a", 1, 0), Ok(1));
+        assert_eq!(words.intern(&"b", 2 | RESERVE, 0), Err(Full));
+        assert_eq!(words.intern(&"c", ALWAYS, 0), Ok(2));
+        words.retire(10, 10, |_| false);
+        assert_eq!((words.lookup(&"a"), words.lookup(&"c")), (None, Some(2)));
+    }
+
+    #[test]
+    fn a_refusal_presses_until_something_was_retired() {
+        let mut words = dictionary(100, 1);
+        assert_eq!(words.intern(&"a", 1, 0), Ok(1));
+        assert!(!words.is_pressed());
+        assert_eq!(words.intern(&"b", 1, 0), Err(Full));
+        assert!(words.is_pressed(), "one client's full quota is worth a census");
+        words.retire(10, 10, |_| false);
+        assert!(!words.is_pressed());
+        assert_eq!(words.intern(&"b", 1, 0), Ok(1));
     }
 
     #[test]

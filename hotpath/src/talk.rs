@@ -14,6 +14,12 @@ const MAX_HEARD: usize = 4_096;
 /// Segments that are held of it.
 const MAX_HEARD_SEGMENTS: usize = 16;
 
+/// What a held segment costs beside its bytes.
+const HEARD_COST: usize = 64;
+
+/// How long it is waited for the other side to show what the flow speaks, in nanoseconds.
+const MAX_WAIT: i64 = 5_000_000_000;
+
 /// Changes of state that wait until the conversation has a name.
 const MAX_HELD_STATES: usize = 4;
 
@@ -89,9 +95,13 @@ pub struct Talk {
     pub plain: Box<str>,
     /// Conversation id, or [`NONE`] while it is not decided.
     pub conversation: u32,
-    /// Who serves, as far as known.
+    /// Who accepted the connection, as far as the handshake tells.
+    pub accepted: Option<Side>,
+    /// Who serves, once the conversation has a name.
     pub server: Option<Side>,
     stage: Stage,
+    /// Bytes that are held, as the room that all flows share has counted them.
+    counted: usize,
     held: Vec<(ConnectionState, i64, u64)>,
     started: i64,
 }
@@ -105,8 +115,10 @@ impl Talk {
             carrier,
             plain: Box::from(plain),
             conversation: NONE,
+            accepted: None,
             server: None,
             stage: Stage::Fresh(Vec::new()),
+            counted: 0,
             held: Vec::new(),
             started: now.time,
         }
@@ -152,6 +164,7 @@ impl Talk {
                 self.consider(scribe, now);
             }
         }
+        self.count_held(scribe, now);
     }
 
     /// Bytes of `side` are missing before the next ones.
@@ -161,6 +174,7 @@ impl Talk {
             Stage::Fresh(heard) => heard.clear(),
             Stage::Opaque => {}
         }
+        self.count_held(scribe, now);
         if self.conversation != NONE {
             let endpoint = self.end(side).endpoint;
             scribe.notice(NoticeKind::Gap, self.conversation, endpoint, "", None, now);
@@ -177,6 +191,7 @@ impl Talk {
             }
             ConnectionState::Open => {}
         }
+        self.count_held(scribe, now);
         if self.conversation != NONE {
             scribe.connection(self.conversation, state, now.time, now.frame);
         } else if self.held.len() < MAX_HELD_STATES {
@@ -188,6 +203,9 @@ impl Talk {
     pub fn end_of_flow(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.name_by_port(scribe, now);
         self.end_speech(scribe, now);
+        self.stage = Stage::Opaque;
+        self.count_held(scribe, now);
+        scribe.part(self.conversation, self.ends.map(|end| end.endpoint));
     }
 
     /// A second ended in which the flow was active: it must have a name by now.
@@ -199,8 +217,49 @@ impl Talk {
 
     /// Capture time moved on while the flow may wait for something.
     pub fn expire(&mut self, scribe: &mut Scribe, now: Arrival) {
-        if let Stage::Spoken(speech) = &mut self.stage {
-            speech.expire(now.time, scribe, now);
+        match &mut self.stage {
+            Stage::Spoken(speech) => speech.expire(now.time, scribe, now),
+            Stage::Fresh(heard) => {
+                let since = heard.first().map_or(now.time, |one| one.now.time);
+                if now.time.saturating_sub(since) >= MAX_WAIT {
+                    heard.clear();
+                }
+            }
+            Stage::Opaque => {}
+        }
+        self.count_held(scribe, now);
+    }
+
+    /// Tells the room that all flows share what this one holds; lets go of it where that is too
+    /// much.
+    #[inline]
+    fn count_held(&mut self, scribe: &mut Scribe, now: Arrival) {
+        let held = self.held();
+        if held != self.counted && !scribe.room.change(self.counted, held) {
+            self.let_go(scribe, now);
+            scribe.room.change(held, self.held());
+        }
+        self.counted = self.held();
+    }
+
+    fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Spoken(speech) => speech.held(),
+            Stage::Fresh(heard) => heard.iter().map(|one| one.bytes.len() + HEARD_COST).sum(),
+            Stage::Opaque => 0,
+        }
+    }
+
+    #[cold]
+    fn let_go(&mut self, scribe: &mut Scribe, now: Arrival) {
+        scribe.complain("held bytes", self.end(Side::First).endpoint, now);
+        match &mut self.stage {
+            Stage::Spoken(speech) => {
+                speech.flush(Side::First, scribe, now);
+                speech.flush(Side::Second, scribe, now);
+            }
+            Stage::Fresh(heard) => heard.clear(),
+            Stage::Opaque => {}
         }
     }
 
@@ -223,10 +282,12 @@ impl Talk {
         }
     }
 
-    /// A connection begins anew on the same addresses and ports.
+    /// A connection begins anew on the same addresses and ports: who serves, and what is spoken,
+    /// may be others than before.
     fn begin_again(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.end_speech(scribe, now);
         self.stage = Stage::Fresh(Vec::new());
+        (self.conversation, self.accepted, self.server) = (NONE, None, None);
         self.started = now.time;
     }
 
@@ -354,7 +415,8 @@ impl Talk {
 
     /// Gives the flow its conversation and writes what waited for it; returns the name's text id.
     fn name(&mut self, name: &str, shown: Option<Side>, scribe: &mut Scribe, now: Arrival) -> u32 {
-        let protocol = scribe.text(name, NONE, now);
+        let speaker = self.end(Side::First).endpoint;
+        let protocol = scribe.protocol(name, self.carrier, speaker, now);
         let server = self.serving(shown, protocol, scribe);
         self.server = Some(server);
         self.conversation = scribe.conversation(&self.key(server, protocol), now);
@@ -367,7 +429,7 @@ impl Talk {
     /// The side that serves: who accepted, what the protocol shows, a group, what was had
     /// before, the registered port, the lower port.
     fn serving(&self, shown: Option<Side>, protocol: u32, scribe: &Scribe) -> Side {
-        if let Some(side) = self.server.or(shown) {
+        if let Some(side) = self.accepted.or(shown).or(self.server) {
             return side;
         }
         let sides = [Side::Second, Side::First];
@@ -393,7 +455,10 @@ impl Talk {
 
     /// The protocol that is registered for the server's port, and that side.
     fn registered(&self) -> Option<(&'static Protocol, Side)> {
-        let sides = self.server.map_or([Side::Second, Side::First], |server| [server, server]);
+        let sides = self
+            .accepted
+            .or(self.server)
+            .map_or([Side::Second, Side::First], |server| [server, server]);
         sides.into_iter().find_map(|side| {
             let port = self.end(side).port;
             let owns = |protocol: &&&'static Protocol| match self.carrier {
@@ -461,10 +526,13 @@ pub struct Listener<'a> {
     pub talk: &'a mut Talk,
     /// Where rows go.
     pub scribe: &'a mut Scribe,
+    /// The frame in which the present packet began: of fragments, the first.
+    pub carried: u64,
 }
 
 impl Receiver for Listener<'_> {
     fn data(&mut self, side: Side, bytes: &[u8], carried: u64, now: Arrival) {
+        let carried = if carried == now.frame { self.carried } else { carried };
         self.talk.hear(side, bytes, carried, self.scribe, now);
     }
 

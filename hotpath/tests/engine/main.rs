@@ -1,0 +1,12 @@
+//! The engine from annotated frames to columns.
+#![cfg(test)]
+
+mod connections;
+mod floods;
+mod frames;
+mod heard;
+mod naming;
+mod properties;
+mod seconds;
+mod segments;
+mod wire;
