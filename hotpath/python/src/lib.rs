@@ -4,8 +4,9 @@
 //! short queue, so that decoding and judging overlap.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use hotpath::columns::{self, Column};
@@ -33,7 +34,7 @@ pyo3::create_exception!(
 const QUEUE: usize = 2;
 
 /// A batch is cut when it has this many rows, whatever its frames.
-const MAX_ROWS: usize = 2_000_000;
+const MAX_ROWS: usize = 262_144;
 
 /// A batch is cut when it has this many bytes of records: what fits a processor's cache.
 const MAX_RECORDED: usize = 512 << 10;
@@ -56,15 +57,68 @@ struct Message {
 
 struct Reading {
     batches: Receiver<Message>,
-    settle: Sender<Learned>,
+    /// Answers a census; `None` if nobody cared to.
+    settle: Sender<Option<Learned>>,
+    /// Whether the last batch asked for a census that was not answered yet.
+    owes_census: bool,
+    is_stopped: Arc<AtomicBool>,
     thread: JoinHandle<Engine>,
+}
+
+impl Reading {
+    /// The next batch, or the engine once there is none.
+    fn next(mut self) -> (Result<Option<Message>, String>, State) {
+        if std::mem::take(&mut self.owes_census) {
+            // If the thread died, there is no next batch.
+            let _ = self.settle.send(None);
+        }
+        if let Ok(message) = self.batches.recv() {
+            self.owes_census = message.batch.census && message.has_tables;
+            return (Ok(Some(message)), State::Reading(self));
+        }
+        match self.thread.join() {
+            Ok(engine) => (Ok(None), State::Idle(Box::new(engine))),
+            Err(panic) => (Err(died(&*panic)), State::Broken(died(&*panic))),
+        }
+    }
+
+    /// Stops the thread. What its last batches defined comes again with the next session.
+    fn stop(self) -> State {
+        self.is_stopped.store(true, Ordering::Relaxed);
+        drop(self.settle);
+        let unread: Vec<_> = self.batches.iter().map(|message| message.batch).collect();
+        match self.thread.join() {
+            Ok(mut engine) => {
+                for batch in unread {
+                    engine.put_back(batch);
+                }
+                State::Idle(Box::new(engine))
+            }
+            Err(panic) => State::Broken(died(&*panic)),
+        }
+    }
+}
+
+/// Says that the thread died, and of what.
+fn died(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let what = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason was given");
+    format!("the hot path failed, which is a bug in otids; make a new Hotpath to go on ({what})")
 }
 
 /// Either idle with its engine, or reading in a thread that owns it.
 enum State {
     Idle(Box<Engine>),
     Reading(Reading),
-    Broken,
+    /// The thread died; why.
+    Broken(String),
+}
+
+impl State {
+    /// Leaves a state behind that nobody sees while the lock is held.
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Broken(String::new()))
+    }
 }
 
 /// What the hot path has decoded since the last batch.
@@ -121,97 +175,91 @@ impl Hotpath {
         let source = py
             .detach(|| file::open(&path))
             .map_err(|error| CaptureError::new_err(error.to_string()))?;
-        let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Broken) {
-            State::Idle(engine) => {
-                let batch_frames = self.batch_frames;
-                let (send, batches) = sync_channel(QUEUE);
-                let (settle, settled) = channel();
-                let thread = std::thread::spawn(move || {
-                    read(*engine, source, batch_frames, &send, &settled)
-                });
-                *state = State::Reading(Reading { batches, settle, thread });
-                Ok(())
-            }
-            other => {
-                *state = other;
-                Err(PyRuntimeError::new_err("a capture is being read already"))
-            }
-        }
+        py.detach(|| {
+            let mut state = self.lock();
+            let (next, outcome) = match state.take() {
+                State::Idle(engine) => (self.start(*engine, source), Ok(())),
+                State::Broken(why) => (State::Broken(why.clone()), Err(why)),
+                reading @ State::Reading(_) => {
+                    (reading, Err("a capture is being read already".to_owned()))
+                }
+            };
+            *state = next;
+            outcome
+        })
+        .map_err(PyRuntimeError::new_err)
     }
 
     /// The next batch, or `None` when the session has ended.
     fn next_batch(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         let message = py.detach(|| {
             let mut state = self.lock();
-            match std::mem::replace(&mut *state, State::Broken) {
-                State::Reading(reading) => match reading.batches.recv() {
-                    Ok(message) => {
-                        *state = State::Reading(reading);
-                        Ok(Some(message))
-                    }
-                    Err(_) => match reading.thread.join() {
-                        Ok(engine) => {
-                            *state = State::Idle(Box::new(engine));
-                            Ok(None)
-                        }
-                        Err(_) => Err("the hot path's thread died: this is a bug in otids"),
-                    },
-                },
-                State::Idle(engine) => {
-                    *state = State::Idle(engine);
-                    Ok(None)
-                }
-                State::Broken => Err("the hot path is broken"),
-            }
+            let (message, next) = match state.take() {
+                State::Reading(reading) => reading.next(),
+                State::Idle(engine) => (Ok(None), State::Idle(engine)),
+                State::Broken(why) => (Err(why.clone()), State::Broken(why)),
+            };
+            *state = next;
+            message
         });
-        match message {
-            Ok(Some(message)) => Batch::of(py, message).map(Some),
-            Ok(None) => Ok(None),
-            Err(what) => Err(PyRuntimeError::new_err(what)),
-        }
+        message.map_err(PyRuntimeError::new_err)?.map(|message| Batch::of(py, message)).transpose()
     }
 
     /// Answers a census: these ids were learned and stay; the long unused rest is retired.
+    /// A census that is not answered before the next batch is asked for retires nothing.
+    ///
+    /// Raises `RuntimeError` if the last batch asked for none.
     #[pyo3(signature = (*, endpoints, conversations, symbols, points))]
     #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
     fn settle(
         &self,
+        py: Python<'_>,
         endpoints: PyReadonlyArray1<'_, u32>,
         conversations: PyReadonlyArray1<'_, u32>,
         symbols: PyReadonlyArray1<'_, u32>,
         points: PyReadonlyArray1<'_, u32>,
-    ) {
+    ) -> PyResult<()> {
         let learned = Learned {
             endpoints: endpoints.as_array().to_vec(),
             conversations: conversations.as_array().to_vec(),
             symbols: symbols.as_array().to_vec(),
             points: points.as_array().to_vec(),
         };
-        if let State::Reading(reading) = &*self.lock() {
-            // The thread has gone only if the session has ended; then there is nothing to settle.
-            let _ = reading.settle.send(learned);
-        }
+        py.detach(|| match &mut *self.lock() {
+            State::Reading(reading) if reading.owes_census => {
+                reading.owes_census = false;
+                // If the thread died, the next batch tells.
+                let _ = reading.settle.send(Some(learned));
+                Ok(())
+            }
+            _ => Err(PyRuntimeError::new_err("the last batch asked for no census")),
+        })
     }
 
     /// Stops reading; the rest of the capture is not decoded.
     fn close(&self, py: Python<'_>) {
         py.detach(|| {
             let mut state = self.lock();
-            match std::mem::replace(&mut *state, State::Broken) {
-                State::Reading(Reading { batches, settle, thread }) => {
-                    drop((batches, settle));
-                    if let Ok(engine) = thread.join() {
-                        *state = State::Idle(Box::new(engine));
-                    }
-                }
-                other => *state = other,
-            }
+            *state = match state.take() {
+                State::Reading(reading) => reading.stop(),
+                other => other,
+            };
         });
     }
 }
 
 impl Hotpath {
+    fn start(&self, engine: Engine, source: CaptureFile) -> State {
+        let batch_frames = self.batch_frames;
+        let (send, batches) = sync_channel(QUEUE);
+        let (settle, settled) = channel();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_stopped);
+        let thread =
+            std::thread::spawn(move || read(engine, source, batch_frames, &stop, &send, &settled));
+        State::Reading(Reading { batches, settle, owes_census: false, is_stopped, thread })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,14 +270,18 @@ fn read(
     mut engine: Engine,
     mut source: CaptureFile,
     batch_frames: u64,
+    is_stopped: &AtomicBool,
     batches: &SyncSender<Message>,
-    settled: &Receiver<Learned>,
+    settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
     let mut frames = 0;
     while let Some(frame) = source.next_frame() {
         engine.frame(&frame);
         frames += 1;
+        if is_stopped.load(Ordering::Relaxed) {
+            break;
+        }
         let census = engine.wants_census();
         let recorded = engine.recorded();
         let is_full = engine.rows() >= MAX_ROWS || recorded.unwrap_or(0) >= MAX_RECORDED;
@@ -245,7 +297,8 @@ fn read(
             engine.settle(&Learned::default());
         } else if census {
             match settled.recv() {
-                Ok(learned) => engine.settle(&learned),
+                Ok(Some(learned)) => engine.settle(&learned),
+                Ok(None) => {}
                 Err(_) => break,
             }
         }
@@ -303,6 +356,7 @@ impl Batch {
             retired.set_item("conversations", old.conversations.into_pyarray(py))?;
             retired.set_item("symbols", old.symbols.into_pyarray(py))?;
             retired.set_item("points", old.points.into_pyarray(py))?;
+            retired.set_item("texts", old.texts.into_pyarray(py))?;
         }
         Ok(Self {
             session: batch.session,
