@@ -1,17 +1,28 @@
 //! Items and values: which process variables a message touches.
 
 use super::{Place, Scribe};
-use crate::columns::{ItemRow, ValueRow};
+use crate::columns::ItemRow;
 use crate::net::Arrival;
-use crate::protocols::{Message, Object};
+use crate::protocols::{Message, Object, Value};
 use crate::table::{Full, NONE, PAGE, Page, blamed};
+
+/// The place of an object in its message, a page of its points, and the first id in it.
+type Known = (u16, Page, u32);
+
+/// A page whose point at `address` has an id.
+fn known(object: u16, page: Page, address: u64, point: u32) -> Option<Known> {
+    let base = point.saturating_sub(address.saturating_sub(page.address) as u32);
+    (point != NONE).then_some((object, page, base))
+}
 
 impl Scribe {
     pub(super) fn items(&mut self, place: &Place, message: &Message<'_>, id: u64, now: Arrival) {
         let first_item = self.next_item;
-        for object in message.objects {
+        let mut current = None;
+        for (number, object) in (0..).zip(message.objects) {
             let page = self.page(place, message.unit, object, now);
             let point = self.point(&page, object.address, place.client, now);
+            current = current.or_else(|| known(number, page, object.address, point));
             self.batch.tables.items.push(ItemRow {
                 message: id,
                 point,
@@ -21,35 +32,64 @@ impl Scribe {
             });
             self.next_item += 1;
         }
-        // Values come object by object and in address order: one page serves many.
-        let mut current: Option<(u16, Page, u32)> = None;
+        let objects = message.objects.len();
+        // A value of no object would be a decoder's bug.
+        let is_sound = message.values.iter().all(|value| usize::from(value.object) < objects);
+        debug_assert!(is_sound, "a value of no object");
+        if is_sound && !message.values.is_empty() {
+            self.value_points(place, message, current, now);
+            self.value_texts(place, message.values, now);
+            self.values(message.values, first_item);
+        }
+    }
+
+    /// Column by column: most rows of all are values.
+    fn values(&mut self, values: &[Value<'_>], first_item: u64) {
+        let columns = &mut self.batch.tables.values;
+        columns.item.extend(values.iter().map(|value| first_item + u64::from(value.object)));
+        columns.kind.extend(values.iter().map(|value| value.kind as u8));
+        columns.number.extend(values.iter().map(|value| value.kind.number(value.raw)));
+        columns.raw.extend(values.iter().map(|value| value.raw));
+        columns.quality.extend(values.iter().map(|value| value.quality));
+        columns.source_time.extend(values.iter().map(|value| value.source_time));
+    }
+
+    fn value_texts(&mut self, place: &Place, values: &[Value<'_>], now: Arrival) {
+        if values.iter().all(|value| value.text.is_none()) {
+            let column = &mut self.batch.tables.values.text;
+            column.resize(column.len() + values.len(), NONE);
+            return;
+        }
+        for value in values {
+            let text = value.text.map_or(NONE, |text| self.text(text, place.server, now));
+            self.batch.tables.values.text.push(text);
+        }
+    }
+
+    /// Values come object by object and in address order: one page serves many.
+    fn value_points(
+        &mut self,
+        place: &Place,
+        message: &Message<'_>,
+        mut current: Option<Known>,
+        now: Arrival,
+    ) {
         for value in message.values {
             let Some(object) = message.objects.get(usize::from(value.object)) else { continue };
             let address = object.address.saturating_add(u64::from(value.offset));
-            let known = current.filter(|(place, page, _)| {
+            let served = current.filter(|(place, page, _)| {
                 *place == value.object && page.dense && page.address == address & !(PAGE - 1)
             });
-            let point = if let Some((_, page, base)) = known {
+            let point = if let Some((_, page, base)) = served {
                 base.saturating_add((address - page.address) as u32)
             } else {
                 let mut page = self.page(place, message.unit, object, now);
                 page.address = if page.dense { address & !(PAGE - 1) } else { address };
                 let point = self.point(&page, address, place.client, now);
-                let base = point.saturating_sub((address - page.address) as u32);
-                current = (point != NONE).then_some((value.object, page, base));
+                current = known(value.object, page, address, point);
                 point
             };
-            let text = value.text.map_or(NONE, |text| self.text(text, place.server, now));
-            self.batch.tables.values.push(ValueRow {
-                item: first_item + u64::from(value.object),
-                point,
-                kind: value.kind as u8,
-                number: value.kind.number(value.raw),
-                raw: value.raw,
-                text,
-                quality: value.quality,
-                source_time: value.source_time,
-            });
+            self.batch.tables.values.point.push(point);
         }
     }
 
