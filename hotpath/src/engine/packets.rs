@@ -1,0 +1,315 @@
+//! Each frame finds its flow.
+
+use super::{Binding, Engine};
+use crate::columns::SightingRow;
+use crate::flows::{Flow, FlowKey};
+use crate::net::fragments::Trouble;
+use crate::net::tcp::{self, Connection};
+use crate::net::{Address, Arp, Arrival, Body, IpPacket, Mac, Packet, Side, Vlan, udp};
+use crate::scribe::Scribe;
+use crate::table::{Carrier, Endpoint, NONE};
+use crate::talk::{End, Listener, Talk, Volume};
+/// One direction of a frame between two ends.
+struct Passage<'a> {
+    packet: &'a Packet<'a>,
+    source: (Address, u16),
+    target: (Address, u16),
+    ttl: u8,
+    weight: Weight,
+    carrier: Carrier,
+    code: u32,
+}
+
+/// What a packet came in.
+#[derive(Debug, Clone, Copy)]
+struct Weight {
+    frames: u32,
+    bytes: u64,
+}
+
+impl Weight {
+    const fn of(length: u32) -> Self {
+        Self { frames: 1, bytes: length as u64 }
+    }
+}
+
+impl Engine {
+    pub(super) fn packet(&mut self, packet: &Packet<'_>, length: u32, now: Arrival) {
+        match &packet.body {
+            Body::Ip(ip) => {
+                self.ip(packet, ip, Weight::of(length), now.frame, now);
+            }
+            Body::Arp(arp) => self.arp(packet, arp, length, now),
+            Body::Other { ether_type, payload } => {
+                let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
+                    self.health.unknown_link_frames += 1;
+                    return;
+                };
+                let passage = Passage {
+                    packet,
+                    source: (Address::Mac(source), 0),
+                    target: (Address::Mac(target), 0),
+                    ttl: 0,
+                    weight: Weight::of(length),
+                    carrier: Carrier::Link,
+                    // Below 0x600 it is the length of an LLC frame.
+                    code: 0x1_0000 | if *ether_type < 0x600 { 0 } else { u32::from(*ether_type) },
+                };
+                let name = || match ether_type {
+                    0..0x600 => "llc".to_owned(),
+                    _ => format!("ethertype-{ether_type:#06x}"),
+                };
+                self.datagram(&passage, name, payload, now);
+            }
+        }
+    }
+
+    fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, length: u32, now: Arrival) {
+        if arp.sender_ip == Address::V4([0; 4]) {
+            return; // A probe (RFC 5227) binds nothing.
+        }
+        let sender = self.endpoint(packet.vlan, arp.sender_ip, NONE, now);
+        self.sight(sender, Some(arp.sender_mac), 0, true, now);
+        if arp.sender_ip == arp.target_ip {
+            return; // An announcement asks nobody.
+        }
+        let passage = Passage {
+            packet,
+            source: (arp.sender_ip, 0),
+            target: (arp.target_ip, 0),
+            ttl: 0,
+            weight: Weight::of(length),
+            carrier: Carrier::Network,
+            code: 0x3_0000,
+        };
+        self.datagram(&passage, || "arp".to_owned(), &[], now);
+    }
+
+    fn ip(
+        &mut self,
+        packet: &Packet<'_>,
+        ip: &IpPacket<'_>,
+        weight: Weight,
+        carried: u64,
+        now: Arrival,
+    ) {
+        if ip.fragment.is_some() {
+            self.fragment(packet, ip, weight, now);
+            return;
+        }
+        let outcome = match ip.protocol {
+            tcp::PROTOCOL => tcp::parse(ip).map(|segment| {
+                self.segment(packet, ip, &segment, weight, carried, now);
+            }),
+            udp::PROTOCOL => udp::parse(ip).map(|datagram| {
+                let passage = Passage {
+                    packet,
+                    source: (ip.source, datagram.source_port),
+                    target: (ip.target, datagram.target_port),
+                    ttl: ip.ttl,
+                    weight,
+                    carrier: Carrier::Udp,
+                    code: u32::from(udp::PROTOCOL),
+                };
+                self.udp(&passage, &datagram, carried, now);
+            }),
+            protocol => {
+                let passage = Passage {
+                    packet,
+                    source: (ip.source, 0),
+                    target: (ip.target, 0),
+                    ttl: ip.ttl,
+                    weight,
+                    carrier: Carrier::Network,
+                    code: u32::from(protocol),
+                };
+                let name = || match protocol {
+                    1 => "icmp".to_owned(),
+                    2 => "igmp".to_owned(),
+                    58 => "icmpv6".to_owned(),
+                    other => format!("ip-protocol-{other}"),
+                };
+                self.datagram(&passage, name, ip.payload, now);
+                Ok(())
+            }
+        };
+        if let Err(malformed) = outcome {
+            self.malformed(malformed, now);
+        }
+    }
+
+    fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, last: Weight, now: Arrival) {
+        self.health.fragments += 1;
+        let mut troubles = Vec::new();
+        let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
+        self.tell_troubles(&troubles, now);
+        let Some(datagram) = whole else { return };
+        match datagram.packet() {
+            Ok(whole) => {
+                // All fragments count where their packet is, with headers like those of the last.
+                let size = |ip: &IpPacket<'_>| ip.payload.len() as u64 + u64::from(ip.missing);
+                let headers = last.bytes.saturating_sub(size(ip));
+                let frames = datagram.fragments as u32;
+                let bytes = headers.saturating_mul(u64::from(frames)) + size(&whole);
+                let first = datagram.first.frame;
+                self.ip(packet, &whole, Weight { frames, bytes }, first, now);
+            }
+            Err(malformed) => self.malformed(malformed, now),
+        }
+    }
+
+    pub(super) fn expire_fragments(&mut self, now: Arrival) {
+        let mut troubles = Vec::new();
+        self.fragments.expire(now.time, &mut troubles);
+        self.tell_troubles(&troubles, now);
+    }
+
+    pub(super) fn finish_fragments(&mut self, now: Arrival) {
+        let mut troubles = Vec::new();
+        self.fragments.finish(&mut troubles);
+        self.tell_troubles(&troubles, now);
+    }
+
+    fn tell_troubles(&mut self, troubles: &[Trouble], now: Arrival) {
+        for trouble in troubles {
+            let source = self.endpoint(trouble.vlan, trouble.source, NONE, now);
+            self.scribe.notice(trouble.kind, NONE, source, trouble.detail, None, trouble.first);
+        }
+    }
+
+    fn segment(
+        &mut self,
+        packet: &Packet<'_>,
+        ip: &IpPacket<'_>,
+        segment: &tcp::Segment<'_>,
+        weight: Weight,
+        carried: u64,
+        now: Arrival,
+    ) {
+        let passage = Passage {
+            packet,
+            source: (ip.source, segment.source_port),
+            target: (ip.target, segment.target_port),
+            ttl: ip.ttl,
+            weight,
+            carrier: Carrier::Tcp,
+            code: u32::from(tcp::PROTOCOL),
+        };
+        self.pass(
+            &passage,
+            || "tcp".to_owned(),
+            now,
+            |flow, side, budget, scribe| {
+                let Flow { talk, connection, .. } = flow;
+                let connection = connection.get_or_insert_with(Connection::new);
+                let listener = &mut Listener { talk, scribe, carried };
+                connection.accept(side, segment, now, budget, listener);
+                if talk.accepted.is_none() {
+                    let asked = || connection.initiator().map(Side::other);
+                    talk.accepted = connection.server().or_else(asked);
+                }
+            },
+        );
+    }
+
+    fn udp(
+        &mut self,
+        passage: &Passage<'_>,
+        datagram: &udp::Datagram<'_>,
+        carried: u64,
+        now: Arrival,
+    ) {
+        self.pass(
+            passage,
+            || "udp".to_owned(),
+            now,
+            |flow, side, _, scribe| {
+                if datagram.missing > 0 {
+                    flow.talk.gap(side, scribe, now);
+                } else if !datagram.payload.is_empty() {
+                    flow.talk.hear(side, datagram.payload, carried, scribe, now);
+                }
+            },
+        );
+    }
+
+    fn datagram(
+        &mut self,
+        passage: &Passage<'_>,
+        name: impl Fn() -> String,
+        payload: &[u8],
+        now: Arrival,
+    ) {
+        self.pass(passage, name, now, |flow, side, _, scribe| {
+            flow.talk.hear(side, payload, now.frame, scribe, now);
+        });
+    }
+
+    /// Finds the flow of a frame, counts the frame, and lets `then` look inside.
+    fn pass(
+        &mut self,
+        passage: &Passage<'_>,
+        name: impl Fn() -> String,
+        now: Arrival,
+        then: impl FnOnce(&mut Flow, Side, &mut tcp::Budget, &mut Scribe),
+    ) {
+        let vlan = passage.packet.vlan;
+        let key = FlowKey::new(vlan, passage.source, passage.target, passage.code);
+        let (flow, budget) = self.flows.touch(key, &mut self.scribe, now, |scribe| {
+            let [source, target] = [passage.source, passage.target];
+            let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
+            let listener = scribe.endpoint(&Endpoint { vlan, address: target.0 }, speaker, now);
+            let ends = [end(speaker, vlan, source), end(listener, vlan, target)];
+            Flow::new(Talk::new(ends, passage.carrier, &name(), now), None, now)
+        });
+        let first = flow.talk.end(Side::First);
+        let is_first = (first.address, first.port) == passage.source;
+        let side = if is_first { Side::First } else { Side::Second };
+        let end = flow.talk.end_mut(side);
+        end.volume.frames = end.volume.frames.saturating_add(passage.weight.frames);
+        end.volume.bytes = end.volume.bytes.saturating_add(passage.weight.bytes);
+        let seen = Some((passage.packet.source_mac, passage.ttl));
+        let is_news = end.seen != seen;
+        end.seen = seen;
+        let endpoint = end.endpoint;
+        then(flow, side, budget, &mut self.scribe);
+        if is_news {
+            self.sight(endpoint, passage.packet.source_mac, passage.ttl, false, now);
+        }
+    }
+
+    fn endpoint(&mut self, vlan: Vlan, address: Address, speaker: u32, now: Arrival) -> u32 {
+        self.scribe.endpoint(&Endpoint { vlan, address }, speaker, now)
+    }
+
+    /// Writes a sighting if an endpoint's MAC or TTL is not what it was.
+    fn sight(&mut self, endpoint: u32, mac: Option<Mac>, ttl: u8, arp: bool, now: Arrival) {
+        if endpoint == NONE {
+            return;
+        }
+        let mac = mac.map_or(0, |[a, b, c, d, e, f]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
+        let place = endpoint as usize;
+        if place >= self.bindings.len() {
+            self.bindings.resize(place + 1, Binding::default());
+        }
+        let Some(binding) = self.bindings.get_mut(place) else { return };
+        let is_same = binding.is_known && binding.mac == mac && (arp || binding.ttl == ttl);
+        if is_same {
+            return;
+        }
+        let ttl_now = if arp { binding.ttl } else { ttl };
+        *binding = Binding { mac, ttl: ttl_now, is_known: true };
+        self.scribe.batch.tables.sightings.push(SightingRow {
+            endpoint,
+            mac,
+            ttl,
+            arp,
+            time: now.time,
+            frame: now.frame,
+        });
+    }
+}
+
+fn end(endpoint: u32, vlan: Vlan, (address, port): (Address, u16)) -> End {
+    End { endpoint, vlan, address, port, seen: None, volume: Volume::default() }
+}
