@@ -11,8 +11,18 @@ use crate::words::{ConnectionState, NoticeKind};
 /// Bytes that are held of a flow while it is not yet known what it speaks.
 const MAX_HEARD: usize = 4_096;
 
-/// Segments that are held of it.
-const MAX_HEARD_SEGMENTS: usize = 16;
+/// Turns that are held of it: how often the sides take them does not depend on how the bytes are
+/// cut into segments.
+const MAX_TURNS: usize = 16;
+
+/// Segments of a turn that are held apart, each with its time; later ones are held as one.
+const MAX_TURN_SEGMENTS: usize = 4;
+
+/// Pieces that are held of it in all; datagrams are never held as one.
+const MAX_PIECES: usize = MAX_TURNS * MAX_TURN_SEGMENTS;
+
+/// How long it may stay unknown, in nanoseconds, what is spoken on a registered port.
+const UNDECIDED: i64 = 1_000_000_000;
 
 /// What a held segment costs beside its bytes.
 const HEARD_COST: usize = 64;
@@ -159,7 +169,8 @@ impl Talk {
                 self.reconsider(side, bytes, carried, scribe, now);
             }
             Stage::Fresh(heard) => {
-                heard.push(Heard { side, bytes: bytes.to_vec(), carried, now });
+                let piece = Heard { side, bytes: bytes.to_vec(), carried, now };
+                hold(heard, piece, self.carrier == Carrier::Tcp);
                 self.weigh(side, bytes);
                 self.consider(scribe, now);
             }
@@ -210,7 +221,7 @@ impl Talk {
 
     /// A second ended in which the flow was active: it must have a name by now.
     pub fn second_over(&mut self, scribe: &mut Scribe, now: Arrival) {
-        if now.time.saturating_sub(self.started) >= 1_000_000_000 {
+        if now.time.saturating_sub(self.started) >= UNDECIDED {
             self.name_by_port(scribe, now);
         }
     }
@@ -221,7 +232,11 @@ impl Talk {
             Stage::Spoken(speech) => speech.expire(now.time, scribe, now),
             Stage::Fresh(heard) => {
                 let since = heard.first().map_or(now.time, |one| one.now.time);
-                if now.time.saturating_sub(since) >= MAX_WAIT {
+                let waited = now.time.saturating_sub(since);
+                if waited >= UNDECIDED {
+                    self.conclude(scribe, now);
+                }
+                if let (true, Stage::Fresh(heard)) = (waited >= MAX_WAIT, &mut self.stage) {
                     heard.clear();
                 }
             }
@@ -263,19 +278,21 @@ impl Talk {
         }
     }
 
-    /// Names the flow by its registered port, or plainly, if it has no name yet. What was heard
-    /// on a registered port and may be a PDU of its protocol is taken for one: nothing else will
-    /// come to tell.
-    fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
-        if self.conversation != NONE {
-            return;
-        }
-        let is_silent = matches!(&self.stage, Stage::Fresh(heard) if heard.is_empty());
-        if let (false, Some((protocol, _)), Some(transport)) =
-            (is_silent, self.registered(), self.transport())
+    /// Takes what was heard on a registered port, and may be a PDU of its protocol, for one:
+    /// nothing else will come to tell.
+    fn conclude(&mut self, scribe: &mut Scribe, now: Arrival) {
+        let has_heard = matches!(&self.stage, Stage::Fresh(heard) if !heard.is_empty());
+        if let (true, Some((protocol, _)), Some(transport)) =
+            (has_heard, self.registered(), self.transport())
         {
             self.claim(protocol, None, transport, scribe, now);
-        } else {
+        }
+    }
+
+    /// Names the flow by its registered port, or plainly, if it has no name yet.
+    fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
+        self.conclude(scribe, now);
+        if self.conversation == NONE {
             let name = self.registered().map_or(&*self.plain, |(protocol, _)| protocol.name);
             let name = Box::<str>::from(name);
             self.name(&name, None, scribe, now);
@@ -285,6 +302,7 @@ impl Talk {
     /// A connection begins anew on the same addresses and ports: who serves, and what is spoken,
     /// may be others than before.
     fn begin_again(&mut self, scribe: &mut Scribe, now: Arrival) {
+        self.conclude(scribe, now);
         self.end_speech(scribe, now);
         self.stage = Stage::Fresh(Vec::new());
         (self.conversation, self.accepted, self.server) = (NONE, None, None);
@@ -336,7 +354,8 @@ impl Talk {
                 Verdict::Drop => {}
             }
         }
-        let full = heard.len() >= MAX_HEARD_SEGMENTS
+        let full = turns_of(heard) > MAX_TURNS
+            || heard.len() > MAX_PIECES
             || heard.iter().map(|one| one.bytes.len()).sum::<usize>() > MAX_HEARD;
         if !open || full {
             self.give_up(scribe, now);
@@ -501,6 +520,22 @@ fn shown_server(probes: [Option<Probe>; 2]) -> Option<Side> {
         _ => None,
     };
     told(first, Side::First).or_else(|| told(second, Side::Second))
+}
+
+/// Holds bytes of a fresh flow; of a stream at most [`MAX_TURN_SEGMENTS`] pieces a turn.
+fn hold(heard: &mut Vec<Heard>, piece: Heard, is_stream: bool) {
+    let pieces = heard.iter().rev().take_while(|one| one.side == piece.side).count();
+    match heard.last_mut().filter(|_| is_stream && pieces >= MAX_TURN_SEGMENTS) {
+        Some(last) => {
+            last.bytes.extend(piece.bytes);
+            last.now = piece.now;
+        }
+        None => heard.push(piece),
+    }
+}
+
+fn turns_of(heard: &[Heard]) -> usize {
+    heard.chunk_by(|one, next| one.side == next.side).count()
 }
 
 fn head_of(heard: &[Heard], side: Side) -> Vec<u8> {
