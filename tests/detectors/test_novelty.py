@@ -174,6 +174,23 @@ def test_a_refused_write_says_so(plant: Plant) -> None:
     assert unanswered.observed.endswith("register 5 of unit 1")
 
 
+def test_a_write_of_a_known_device_takes_its_connection_along(plant: Plant) -> None:
+    parts = {"client": HISTORIAN, "port": 503}
+    plant.wire.connection(100.0, "open", **parts)
+    plant.wire.exchange(100.1, 6, writes(REGISTER, 5), **parts)
+    plant.wire.volume(100.9, parts=parts, client_frames=4)
+    (found,) = plant.hears()
+    assert found.kind == "novelty.write-from-new-client"
+    assert set(found.rows) == {"messages", "connections", "traffic"}
+    assert found.count == 1
+
+
+def test_only_reading_is_no_write(plant: Plant) -> None:
+    plant.wire.exchange(100.0, 77, reads(REGISTER), client=INTRUDER, activity="configure")
+    plant.wire.exchange(101.0, 77, client=INTRUDER, activity="configure")
+    assert kinds(plant.hears()) == ["new-conversation", "write-from-new-client"]
+
+
 def test_reading_a_file_is_no_write(plant: Plant) -> None:
     plant.wire.exchange(100.0, 20, reads("file-record", 65_536), client=INTRUDER)
     plant.wire.exchange(101.0, 21, writes("file-record", 65_536), client=INTRUDER)
@@ -624,6 +641,53 @@ def test_what_is_no_cause_changes_nothing(plant: Plant, cause: Cause) -> None:
     assert not plant.novelty.accept(cause)
     assert not plant.novelty.undo(cause)
     assert plant.novelty.state() == before
+
+
+def test_who_is_accepted_is_known_in_new_conversations(plant: Plant) -> None:
+    plant.wire.sighting(100.0, INTRUDER, 0x66)
+    plant.accept(plant.hears())
+    polled(plant.wire, 101, 1, client=INTRUDER)
+    assert kinds(plant.hears()) == ["new-conversation"]
+
+
+# --- ids -----------------------------------------------------------------------------------------
+
+
+def test_an_id_that_was_passed_over_is_looked_at_when_it_is_used_again(plant: Plant) -> None:
+    lookup = {"client": HMI, "server": PLC, "protocol": "arp", "carrier": "link"}
+    plant.wire.volume(100.0, parts=lookup)
+    assert plant.hears() == []
+    place = plant.wire.conversation(**lookup)  # type: ignore[arg-type]
+    plant.wire.retire("conversations", [place])
+    plant.wire.exchange(101.0, 6, writes(REGISTER, 5), client=INTRUDER)
+    batch = plant.wire.batch()
+    plant.novelty.forget(batch.retired)
+    plant.wire.names.update(batch)
+    assert place in batch.tables.messages.conversation
+    assert kinds(give(plant.novelty, plant.wire._ticks.feed(batch))) == ["write-from-new-client"]
+
+
+def test_what_was_counted_under_a_retired_id_stays_counted() -> None:
+    wire, novelty = Wire(), Novelty()
+    polled(wire, 0, 40)
+    give(novelty, wire.ticks())
+    wire.retire("conversations", [wire.conversation(HMI, PLC)])
+    wire.retire("symbols", [1, 2])
+    polled(wire, 40, 5, client=HISTORIAN)
+    batch = wire.batch()
+    novelty.forget(batch.retired)
+    wire.names.update(batch)
+    give(novelty, wire._ticks.feed(batch))
+    messages = {str(name.client): known.messages for name, known in novelty.memory.acquaintances()}
+    assert messages == {HMI: 80, HISTORIAN: 10}
+
+
+def test_a_word_that_judging_missed_is_not_learned(plant: Plant) -> None:
+    plant.wire.exchange(100.0, 3, reads(REGISTER, 70))
+    tick = plant.wire.tick()
+    plant.novelty.learn(tick, Quarantine(tick, []))  # as if judging had failed
+    plant.wire.exchange(101.0, 3, reads(REGISTER, 70))
+    assert kinds(plant.hears()) == ["new-item"]
 
 
 # --- bounds and state ----------------------------------------------------------------------------
