@@ -7,9 +7,7 @@ Many things tried within an hour are one scan, not many findings; what changes a
 apart from it.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
@@ -26,8 +24,9 @@ from otids.detectors.base import (
     finding_over,
 )
 from otids.learning.accepted import flat
+from otids.learning.heard import Heard, hear
 from otids.learning.memory import Memory, MemoryState, is_call
-from otids.learning.plant import ENOUGH_SECONDS, NO_MAC, Acquaintance, EndpointState, plain
+from otids.learning.plant import ENOUGH_SECONDS, NO_MAC, EndpointState
 from otids.learning.rows import CONVERSING, joined, rows_of_symbols
 from otids.learning.scans import MOST_SCANS, Scans, ScanState, Thing
 from otids.learning.talks import (
@@ -36,6 +35,7 @@ from otids.learning.talks import (
     asked,
     by_pair,
     in_vain,
+    is_grave,
     refused,
     strangers_in,
     talks_of,
@@ -43,14 +43,17 @@ from otids.learning.talks import (
 from otids.learning.vocabulary import Novelty as New
 from otids.learning.words import (
     changes,
+    distinct,
     spell_answers,
     spell_company,
+    spell_devices,
     spell_function,
     spell_list,
     spell_message,
     spell_messages,
     spell_new_points,
     spell_points,
+    spell_scan,
     spell_stranger,
     spell_talk,
     spell_usual,
@@ -80,26 +83,6 @@ class NoveltyState(msgspec.Struct, forbid_unknown_fields=True):
     memory: MemoryState
     strangers: Annotated[list[EndpointState], msgspec.Meta(max_length=MOST_STRANGERS)]
     scans: Annotated[list[ScanState], msgspec.Meta(max_length=MOST_SCANS)]
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What was new in one known conversation during a tick, symbol by symbol."""
-
-    name: ConversationName
-    known: Acquaintance
-    symbols: list[int] = field(default_factory=list)
-    spelled: list[SymbolName] = field(default_factory=list)
-    news: list[list[New]] = field(default_factory=list)
-
-    def things(self, level: str, *, changing: bool) -> set[Thing]:
-        """What is new at a level, in messages that may change a device or not."""
-        return {
-            new.what
-            for spelled, news in zip(self.spelled, self.news, strict=True)
-            for new in news
-            if new.level == level and (changing or not changes(spelled))
-        }
 
 
 class Novelty:
@@ -137,7 +120,7 @@ class Novelty:
         if memory.is_plant_ready(tick.second):
             foreign = memory.unknown_conversations(tick)
             findings.extend(self._judge_unknown(tick, foreign))
-        for heard in self._news(tick, foreign):
+        for heard in hear(memory, tick, foreign):
             findings.extend(self._judge_news(tick, heard))
         return findings
 
@@ -159,7 +142,7 @@ class Novelty:
         for talk in talks:
             tried = self._tried(talk.name, "function", in_vain(talk.said.values()), tick.second)
             spared = refused(talk.said.values()) if tried else set()
-            if written := [one for one, said in talk.said.items() if _is_grave(said, spared)]:
+            if written := [one for one, said in talk.said.items() if is_grave(said, spared)]:
                 said, rows = talk.take(tick, written)
                 if id(talk) in unheard:
                     rows |= talk.take_rest(messages=False)
@@ -189,7 +172,7 @@ class Novelty:
             conversation=name,
             function=spell_function(said[0]),
             points=spell_points(said),
-            members=_distinct(spell_message(one) for one in said),
+            members=distinct(spell_message(one) for one in said),
             accepts=((NAME, "conversation", *flat(name)),),
             score=self._sureness(),
         )
@@ -209,7 +192,7 @@ class Novelty:
         self, tick: Tick, name: EndpointName, stranger: Stranger, rows: _Rows
     ) -> Finding:
         names = list(dict.fromkeys(talk.name for talk in stranger.talks))
-        members = _distinct(spell_talk(one, name) for one in names)
+        members = distinct(spell_talk(one, name) for one in names)
         said = f": it {spell_list(members, '; ')}" if members else ""
         if stranger.peers:
             said += f" (never seen before either: {spell_list(map(str, stranger.peers))})"
@@ -221,7 +204,7 @@ class Novelty:
             detector=NAME,
             kind="novelty.new-endpoint",
             cause=(NAME, "endpoint", *name),
-            expected=_spell_devices(len(self.memory.plant.endpoints)),
+            expected=spell_devices(len(self.memory.plant.endpoints)),
             observed=spell_stranger(stranger.mac, owners) + said,
             source=name,
             target=others[0] if len(set(others)) == 1 else None,
@@ -245,7 +228,7 @@ class Novelty:
         names = list(dict.fromkeys(talk.name for talk in talks))
         first = names[0]
         said = asked(one for talk in talks for one in talk.said.values())
-        members = _distinct(spell_talk(one, one.client) for one in names)
+        members = distinct(spell_talk(one, one.client) for one in names)
         weighs = len(names) >= PORT_SWEEP or any(talk.is_session(tick) for talk in talks)
         expected = spell_company(first, self.memory.visits(first.server))
         return finding_over(
@@ -284,7 +267,7 @@ class Novelty:
     def _scan_finding(self, tick: Tick, talk: Talk, rows: _Rows, tried: int) -> Finding:
         """An unknown conversation in which functions are tried out."""
         name, said = talk.name, asked(talk.said.values())
-        words = _distinct(spell_function(one) for one in said)
+        words = distinct(spell_function(one) for one in said)
         return finding_over(
             tick,
             rows,
@@ -292,7 +275,7 @@ class Novelty:
             kind="novelty.function-scan",
             cause=(NAME, "function-scan", *flat(name)),
             expected=spell_company(name, self.memory.visits(name.server)),
-            observed=_spell_scan("function", words, tried),
+            observed=spell_scan("function", words, tried),
             source=name.client,
             target=name.server,
             conversation=name,
@@ -304,51 +287,19 @@ class Novelty:
 
     # --- inside known conversations ----------------------------------------------------------
 
-    def _news(self, tick: Tick, foreign: Mapping[int, ConversationName]) -> Iterable[_Heard]:
-        """What ready conversations say for the first time, conversation by conversation."""
-        heard: dict[int, _Heard] = {}
-        for symbol in self.memory.unknown_symbols(tick):
-            conversation = int(tick.names.symbols.conversation[symbol])
-            if conversation in foreign:
-                continue
-            spelled = tick.names.symbol(symbol)
-            name = plain(spelled.conversation)
-            known = self.memory.plant.conversations.get(name)
-            if known is None or not self.memory.is_ready(known, conversation):
-                continue
-            news = self.memory.news(name, spelled)
-            if not news:
-                self.memory.recognise(symbol)
-                continue
-            one = heard.setdefault(conversation, _Heard(name, known))
-            one.symbols.append(symbol)
-            one.spelled.append(spelled)
-            one.news.append(news)
-        return heard.values()
-
-    def _judge_news(self, tick: Tick, heard: _Heard) -> Iterable[Finding]:
+    def _judge_news(self, tick: Tick, heard: Heard) -> Iterable[Finding]:
         """One finding per level at which a conversation says something new, or one scan.
 
         What changes a device, or may have, is never part of a scan's finding.
         """
-        spared = refused(heard.spelled)
         functions = heard.things("function", changing=True) & in_vain(heard.spelled)
         items = heard.things("item", changing=False)
         tried = {
             "function": self._tried(heard.name, "function", functions, tick.second),
             "item": self._tried(heard.name, "item", items, tick.second),
         }
-        groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for place, (spelled, news) in enumerate(zip(heard.spelled, heard.news, strict=True)):
-            level = news[0].level
-            changing = changes(spelled) and level != "status"
-            scan = "function" if level == "activity" else level
-            if tried.get(scan) and (level == "status" or not _is_grave(spelled, spared)):
-                groups[f"{scan}-scan", ""].append(place)
-            else:
-                activity = spelled.activity if changing or level == "activity" else ""
-                groups[level, activity].append(place)
-        for (level, activity), places in groups.items():
+        scans = {level for level, count in tried.items() if count}
+        for (level, activity), places in heard.groups(scans).items():
             if level.endswith("-scan"):
                 scan = level.removesuffix("-scan")
                 yield _known_scan_finding(tick, heard, scan, places, tried[scan])
@@ -473,14 +424,14 @@ def _told(tick: Tick, kind: str, parts: Sequence[_Making]) -> Iterable[Finding]:
 
 
 def _news_finding(
-    tick: Tick, heard: _Heard, level: str, activity: str, places: Sequence[int]
+    tick: Tick, heard: Heard, level: str, activity: str, places: Sequence[int]
 ) -> Finding:
     """A known conversation says something new at one level."""
     spelled = [heard.spelled[place] for place in places]
     news = [new for place in places for new in heard.news[place]]
-    words = _distinct(new.words for new in news if new.level == level)
+    words = distinct(new.words for new in news if new.level == level)
     said, changing = asked(spelled), any(map(changes, spelled)) and level != "status"
-    messages = _distinct(map(spell_message, said))
+    messages = distinct(map(spell_message, said))
     return finding_over(
         tick,
         {"messages": rows_of_symbols(tick, [heard.symbols[place] for place in places])},
@@ -498,7 +449,7 @@ def _news_finding(
 
 
 def _known_scan_finding(
-    tick: Tick, heard: _Heard, level: str, places: Sequence[int], tried: int
+    tick: Tick, heard: Heard, level: str, places: Sequence[int], tried: int
 ) -> Finding:
     """A known conversation in which functions or addresses are tried out."""
     kind = "function" if level == "function" else "address"
@@ -506,9 +457,9 @@ def _known_scan_finding(
     news = [new for place in places for new in heard.news[place]]
     said = asked(spelled)
     if kind == "function":
-        words = _distinct(map(spell_function, said))
+        words = distinct(map(spell_function, said))
     else:
-        words = _distinct(new.words for new in news if new.level == level)
+        words = distinct(new.words for new in news if new.level == level)
     return finding_over(
         tick,
         {"messages": rows_of_symbols(tick, [heard.symbols[place] for place in places])},
@@ -516,14 +467,14 @@ def _known_scan_finding(
         kind=f"novelty.{kind}-scan",
         cause=(NAME, f"{kind}-scan", *flat(heard.name)),
         expected=spell_usual(heard.name, heard.known, level, said[0]),
-        observed=_spell_scan(kind, words, tried),
+        observed=spell_scan(kind, words, tried),
         points=spell_points(said) if kind == "function" else spell_new_points(news),
         members=words,
         **_of_known(heard, said[0], news),
     )
 
 
-def _of_known(heard: _Heard, said: SymbolName, news: Iterable[New]) -> dict[str, Any]:
+def _of_known(heard: Heard, said: SymbolName, news: Iterable[New]) -> dict[str, Any]:
     """What findings about a known conversation have in common."""
     name, known = heard.name, heard.known
     causes = dict.fromkeys((NAME, new.level, *flat(name), *new.what) for new in news)
@@ -536,27 +487,6 @@ def _of_known(heard: _Heard, said: SymbolName, news: Iterable[New]) -> dict[str,
         "score": 1.0 if known.closed else known.messages / (known.messages + HALF_SURE),
         "baseline": tuple(known.vocabulary.describe(name.protocol)[:MOST_BASELINE]),
     }
-
-
-def _spell_scan(kind: str, words: Sequence[str], tried: int) -> str:
-    what = "functions without a good answer" if kind == "function" else "new address ranges"
-    said = f"tries {spell_list(words)}: " if words else ""
-    return f"{said}at least {tried} {what} within an hour"
-
-
-def _spell_devices(number: int) -> str:
-    if number == 1:
-        return "the one device that was learned"
-    return f"one of the {number:,} devices that were learned" if number else "no device at all"
-
-
-def _is_grave(symbol: SymbolName, spared: Collection[Thing]) -> bool:
-    """Whether a message changes a device and its function is not one of the `spared`."""
-    return changes(symbol) and (symbol.function, symbol.subfunction) not in spared
-
-
-def _distinct(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(words))[:MOST_MEMBERS]
 
 
 def _checked(state: State) -> NoveltyState:

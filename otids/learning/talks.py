@@ -1,13 +1,14 @@
 """Unknown conversations in a tick: their rows, and what is said in them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from otids.learning.rows import in_order, rows_of, rows_of_symbols
 from otids.learning.scans import Thing
+from otids.learning.words import changes
 from otids.traffic import (
     CONNECTION_STATES,
     Array,
@@ -143,3 +144,8 @@ def in_vain(said: Iterable[SymbolName]) -> set[Thing]:
         elif not one.status:
             answered.add(function)
     return tried - answered
+
+
+def is_grave(symbol: SymbolName, spared: Collection[Thing]) -> bool:
+    """Whether a message changes a device and its function is not one of the `spared`."""
+    return changes(symbol) and (symbol.function, symbol.subfunction) not in spared

@@ -162,3 +162,22 @@ def spell_stranger(mac: int, owners: Sequence[EndpointName]) -> str:
         f"an address that was never seen before; its MAC {spelled} is that of {len(owners)} "
         "learned addresses (a router, or a device with several)"
     )
+
+
+def spell_scan(kind: str, words: Sequence[str], tried: int) -> str:
+    """What is tried out, and how much of it of late."""
+    what = "functions without a good answer" if kind == "function" else "new address ranges"
+    said = f"tries {spell_list(words)}: " if words else ""
+    return f"{said}at least {tried} {what} within an hour"
+
+
+def spell_devices(number: int) -> str:
+    """One of so many devices."""
+    if number == 1:
+        return "the one device that was learned"
+    return f"one of the {number:,} devices that were learned" if number else "no device at all"
+
+
+def distinct(words: Iterable[str], most: int = 64) -> tuple[str, ...]:
+    """Distinct words, the first of them."""
+    return tuple(dict.fromkeys(words))[:most]
