@@ -58,6 +58,7 @@ class Memory:
         self._heard: Array = np.zeros(1, np.int64)
         self._first: Array = np.zeros(1, np.int64)  # seconds, where heard since the last look
         self._last: Array = np.zeros(1, np.int64)
+        self._latest = 0
         self._by_mac: dict[int, list[EndpointName]] | None = None
         self._by_server: dict[EndpointName, list[ConversationName]] | None = None
         self._calls: set[tuple[EndpointName, str, int]] | None = None
@@ -235,10 +236,11 @@ class Memory:
                 self._settle(known, place)
                 if self.declared or not known.is_ready(listened):
                     learning.append((id, place, spelled, known))
-        is_first = self._heard[conversation] == 0
-        for column, extreme in ((self._first, np.minimum), (self._last, np.maximum)):
-            kept = extreme(column[conversation], tick.second)
-            column[conversation] = np.where(is_first, tick.second, kept)
+        if tick.second < self._latest:  # time ran back: first and last are in order between looks
+            self._settle_all()
+        self._latest = tick.second
+        self._first[conversation[self._heard[conversation] == 0]] = tick.second
+        self._last[conversation] = tick.second
         np.add.at(self._heard, conversation, 1)
         for id, place, spelled, known in learning:
             self._settle(known, place)

@@ -682,6 +682,18 @@ def test_what_was_counted_under_a_retired_id_stays_counted() -> None:
     assert messages == {HMI: 80, HISTORIAN: 10}
 
 
+def test_first_and_last_are_in_order_of_time_also_when_it_runs_back() -> None:
+    wire, novelty = Wire(), Novelty()
+    polled(wire, 1_000, 3)
+    give(novelty, wire.ticks())
+    wire.run_back(10)
+    polled(wire, 10, 2)
+    give(novelty, wire.ticks())
+    ((_, known),) = novelty.memory.acquaintances()
+    assert (known.first - wire.start, known.last - wire.start) == (10, 1_002)
+    assert known.messages == 10
+
+
 def test_a_word_that_judging_missed_is_not_learned(plant: Plant) -> None:
     plant.wire.exchange(100.0, 3, reads(REGISTER, 70))
     tick = plant.wire.tick()
