@@ -8,7 +8,9 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from otids.learning.words import spell_list
 from otids.traffic import (
+    ACCESSES,
     RESPONSE,
     SECOND,
     Array,
@@ -74,7 +76,8 @@ def frames_of(frames: Any) -> tuple[int, ...]:
 def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding:
     """A finding over `rows` (by table), dated, numbered and counted by them.
 
-    What is counted are messages but for responses. `parts` are the other fields.
+    What is counted are messages but for responses. `parts` are the other fields; what was
+    written is added to `observed` and `members`.
     """
     times, frames, volume, count = [], [], 0, 0
     for table, places in rows.items():
@@ -90,6 +93,9 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
             count = int(np.count_nonzero(roles != RESPONSE))
     moments = np.concatenate(times) if times else np.array([tick.second * SECOND])
     numbers = np.unique(np.concatenate(frames))
+    if values := written(tick, rows.get("messages")):
+        parts["observed"] += f"; written: {spell_list(values)}"
+        parts["members"] = (*parts.get("members", ()), *values)[:MOST_MEMBERS]
     return Finding(
         first_seen=int(moments.min()),
         last_seen=int(moments.max()),
@@ -98,6 +104,24 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
         count=max(1, count),
         rows=rows,
         **{"score": 1.0, **parts},
+    )
+
+
+def written(tick: Tick, rows: Array | None) -> tuple[str, ...]:
+    """What the requests in some rows of messages write: each point and its value, in words."""
+    if rows is None:
+        return ()
+    messages, items, values = tick.tables.messages, tick.tables.items, tick.tables.values
+    asked = rows[tick.names.symbols.role[messages.symbol[rows]] != RESPONSE]
+    changing = np.isin(items.access, (ACCESSES.index("write"), ACCESSES.index("control")))
+    places = np.flatnonzero(changing & np.isin(items.message, messages.id[asked]))
+    found = np.flatnonzero(np.isin(values.item, tick.first_item + places))[:MOST_MEMBERS]
+    return tuple(
+        f"{tick.names.point(point)} = {int(number) if number.is_integer() else number}"
+        for point, number in zip(
+            values.point[found].tolist(), values.number[found].tolist(), strict=True
+        )
+        if point
     )
 
 
