@@ -14,7 +14,7 @@ from cli.commands import Ran, invoke
 from otids.cli import COMMANDS, app
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "replay" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "replay" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -102,7 +102,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     index = ROOT / "docs" / "README.md"
     listed = {link.partition("#")[0] for link in _LINK.findall(index.read_text("utf-8"))}
-    assert listed >= {page.name for page in (ROOT / "docs").glob("*.md")} - {index.name}
+    pages = {str(page.relative_to(index.parent)) for page in index.parent.rglob("*.md")}
+    assert listed >= pages - {index.name}
 
 
 @pytest.fixture(scope="module")
