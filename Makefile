@@ -25,7 +25,7 @@ PIP = $(RUN)/python -m pip --quiet --disable-pip-version-check
 CARGO = cd hotpath && cargo
 
 # All that a wheel is made from.
-WHEEL_INPUTS = pyproject.toml LICENSE tools/build_backend.py otids rules models \
+WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rules models \
 	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/python
 
 .DEFAULT_GOAL = help

@@ -5,6 +5,7 @@ quarantine, and then every detector learns the rest. Findings become alerts, ale
 to the store, and only then may a sink see them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from otids.alerts.triage import Origin, Triage
 from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
 from otids.logs import logger
-from otids.traffic import SECOND, Array, Batch, Dictionaries, Tick, Ticks
+from otids.traffic import NOTICE_KINDS, SECOND, Array, Batch, Dictionaries, Tick, Ticks
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
 
@@ -51,6 +52,7 @@ class Counters:
     messages: int = 0
     values: int = 0
     findings: int = 0
+    notices: Counter[str] = field(default_factory=Counter)  # bytes that broke a rule, by kind
     faults: dict[str, int] = field(default_factory=dict)  # our bugs, by plugin
 
 
@@ -187,6 +189,9 @@ class Pipeline:
         counters.ticks += 1
         counters.messages += len(tick.tables.messages)
         counters.values += len(tick.tables.values)
+        kinds, counts = np.unique(tick.tables.notices.kind, return_counts=True)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+            counters.notices[NOTICE_KINDS[kind]] += count
         findings: list[Finding] = []
         for detector in self.detectors:
             with self._contained(detector.name):

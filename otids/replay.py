@@ -74,6 +74,7 @@ class Report:
     damages: list[tuple[Path, int, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)  # what was not decoded or kept, by reason
     faults: dict[str, int] = field(default_factory=dict)
+    notices: dict[str, int] = field(default_factory=dict)  # bytes that broke a rule, by kind
     evidence_notes: dict[str, str] = field(default_factory=dict)  # what is wrong with it, by alert
 
 
@@ -121,6 +122,7 @@ class Replay:
         self._pipeline.finish()
         self._folder.save(self._pipeline.state())
         self.report.faults = dict(self._pipeline.counters.faults)
+        self.report.notices = dict(self._pipeline.counters.notices)
         return self.report
 
     def _run(self, capture: Path, declared: Declared) -> None:

@@ -159,7 +159,7 @@ def _encode(kind: str, version: int, payload: object) -> bytes:
     )
     rest = len(header).to_bytes(4, "big") + header + body
     if _PREAMBLE + len(header) + len(body) > MAX_BYTES:
-        raise ValueError(f"a state of {len(body)} bytes is more than the {MAX_BYTES} that fit")
+        raise StateError(f"a state of {len(body)} bytes is more than the {MAX_BYTES} that fit")
     return MAGIC + _digest(rest) + rest
 
 

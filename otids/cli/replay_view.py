@@ -170,6 +170,8 @@ def _summary(outcome: Outcome) -> RenderableType:
         grid.add_row("learned", shown(f"{_names(outcome.learned)}: {learned}"))
     grid.add_row("judged", shown(f"{_names(outcome.judged)}: {judged}{_span(outcome.watch)}"))
     grid.add_row("alerts", tally(outcome.records))
+    if report.notices:
+        grid.add_row("notices", shown(_notices(report)))
     for line in _losses(report):
         grid.add_row(Text("lost", "yellow"), shown(line, "yellow"))
     for line in _remarks(outcome):
@@ -189,6 +191,12 @@ def _span(watch: Watch) -> str:
     length = spell_duration((watch.last + 1 - watch.first) * SECOND)
     first, last = times.spell(watch.first), times.spell(watch.last)
     return f", {length} from {first} to {last} ({times.note})"
+
+
+def _notices(report: Report) -> str:
+    """Bytes that broke a rule, the most frequent kind first."""
+    ordered = sorted(report.notices.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{kind.replace('-', ' ')}: {count:,}" for kind, count in ordered)
 
 
 def _losses(report: Report) -> list[str]:
