@@ -429,7 +429,8 @@ mod tests {
                         let entry = table.touch_or_insert_with(key, || step);
                         prop_assert_eq!(entry.fresh, !known);
                         prop_assert_eq!(entry.evicted, evicted);
-                        prop_assert_eq!(Some(&(key, *entry.value)), model.entries.back());
+                        let newest = (key, *entry.value);
+                        prop_assert_eq!(Some(&newest), model.entries.back());
                         let slot = entry.slot;
                         prop_assert_eq!(twin.touch_or_insert_with(key, || step).slot, slot);
                         prop_assert_eq!(table.slot(slot).map(|(found, _)| *found), Some(key));
