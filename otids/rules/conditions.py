@@ -23,7 +23,7 @@ NO, MAYBE, YES = 0, 1, 2
 
 
 def _any(masks: Iterable[Array]) -> Mask:
-    mask: Mask = np.logical_or.reduce(list(masks))
+    mask: Mask = np.stack(list(masks)).any(axis=0)
     return mask
 
 
