@@ -23,7 +23,7 @@ NO, MAYBE, YES = 0, 1, 2
 
 
 def _any(masks: Iterable[Array]) -> Mask:
-    mask: Mask = np.stack(list(masks)).any(axis=0)
+    mask: Mask = np.max(np.stack(list(masks)), axis=0)
     return mask
 
 
