@@ -125,7 +125,7 @@ fn tagged(
         ether_type = cursor.u16_be().map_err(|Short| SHORT_TAG)?;
         // Of more than two tags the two outermost name the VLAN.
         if id != 0 && vlan.0 <= 0x0FFF {
-            vlan = Vlan(vlan.0 << 12 | id);
+            vlan = Vlan((vlan.0 << 12) | id);
         }
     }
     let mut rest = cursor.rest();

@@ -276,7 +276,7 @@ impl Pcapng {
             fixed().map_err(|_: Short| TOO_SHORT)?;
         holds(fields, captured)?;
         let interface = self.interface(number)?;
-        let time = interface.time(u64::from(high) << 32 | u64::from(low));
+        let time = interface.time((u64::from(high) << 32) | u64::from(low));
         let link = interface.link;
         self.last_time = time;
         let start = stream.consume(total).saturating_add(PACKET_HEADER);

@@ -108,7 +108,7 @@ const fn crc_table() -> [u16; 256] {
     while index < 256 {
         let (mut crc, mut bit) = (index, 0);
         while bit < 8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xA001 } else { crc >> 1 };
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xA001 } else { crc >> 1 };
             bit += 1;
         }
         #[expect(clippy::indexing_slicing, reason = "a constant, bounded by the loop")]
@@ -123,7 +123,7 @@ const fn crc_table() -> [u16; 256] {
 #[inline]
 fn crc_step(crc: u16, byte: u8) -> u16 {
     let place = usize::from(crc.to_le_bytes()[0] ^ byte);
-    crc >> 8 ^ CRC_TABLE.get(place).copied().unwrap_or_default()
+    (crc >> 8) ^ CRC_TABLE.get(place).copied().unwrap_or_default()
 }
 
 /// CRC-16 of a serial line; 0 over a whole frame with its right CRC.

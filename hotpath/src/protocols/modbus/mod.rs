@@ -199,7 +199,7 @@ impl Modbus {
             Shape::Exactly(_) | Shape::AtLeast(_) | Shape::Undefined => (header.pdu, None),
         };
         let Some(pdu) = claimed.get(..length) else { return Step::More(MBAP + length) };
-        let key = u64::from(header.transaction) << 8 | u64::from(header.unit);
+        let key = (u64::from(header.transaction) << 8) | u64::from(header.unit);
         self.tell(
             Adu {
                 from,

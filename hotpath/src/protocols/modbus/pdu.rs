@@ -146,7 +146,7 @@ fn parse_file_records(
         cursor.skip(1)?;
         let (file, record, length) = (cursor.u16_be()?, cursor.u16_be()?, cursor.u16_be()?);
         let place = objects.len() as u16;
-        let address = u64::from(file) << 16 | u64::from(record);
+        let address = (u64::from(file) << 16) | u64::from(record);
         if length > 0 {
             objects.push(range(FILE_RECORD, address, length, access));
         }
@@ -159,7 +159,7 @@ fn parse_file_records(
 
 /// Up to `count` bits, the first in the lowest bit of the first byte.
 fn push_bits(bytes: &[u8], object: u16, count: u16, values: &mut Vec<Value<'static>>) {
-    let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u64::from(byte >> bit & 1)));
+    let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u64::from((byte >> bit) & 1)));
     let numbered = (0..u32::from(count)).zip(bits);
     values.extend(numbered.map(|(offset, bit)| value(object, offset, ValueKind::Bit, bit)));
 }
