@@ -185,7 +185,7 @@ fn read_file_records() {
         &[0x14, 12, 5, 6, 0x0D, 0xFE, 0x00, 0x20, 5, 6, 0x33, 0xCD, 0x00, 0x40],
     );
     let objects =
-        [("file-record", 4 << 16 | 1, 2, Read, 0), ("file-record", 3 << 16 | 9, 2, Read, 0)];
+        [("file-record", (4 << 16) | 1, 2, Read, 0), ("file-record", (3 << 16) | 9, 2, Read, 0)];
     assert_eq!((asked.objects, asked.activity), (objects.to_vec(), Activity::File));
     assert_eq!(answered.objects, objects);
     let values = [words(0, &[0x0DFE, 0x20]), words(1, &[0x33CD, 0x40])].concat();
@@ -197,7 +197,7 @@ fn write_file_records() {
     // bytes, reference type, file, record, length, registers
     let pdu = [0x15, 13, 6, 0, 4, 0, 7, 0, 3, 0x06, 0xAF, 0x04, 0xBE, 0x10, 0x0D];
     let (asked, answered) = clean(&pdu, &pdu);
-    assert_eq!(asked.objects, [("file-record", 4 << 16 | 7, 3, Write, 0)]);
+    assert_eq!(asked.objects, [("file-record", (4 << 16) | 7, 3, Write, 0)]);
     assert_eq!(asked.values, words(0, &[0x06AF, 0x04BE, 0x100D]));
     assert_eq!((answered.objects, answered.values), (asked.objects, asked.values));
 }
