@@ -287,7 +287,7 @@ mod tests {
             Stream::new(Box::new(Trickle { left: vec![5, 4, 3, 2, 1], interrupted: false }));
         assert_eq!(stream.peek(2), Some(&[1, 2][..]));
         let start = stream.consume(1);
-        assert_eq!(stream.bytes(start..start + 1), [1]);
+        assert_eq!(stream.bytes(std::ops::Range { start, end: start + 1 }), [1]);
         assert_eq!((stream.offset(), stream.read()), (1, 2));
         assert_eq!(stream.peek(4), Some(&[2, 3, 4, 5][..]));
         assert_eq!(stream.peek(5), None);

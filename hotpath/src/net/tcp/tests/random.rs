@@ -119,7 +119,7 @@ proptest! {
             *mine += text.len() as u32;
         }
         for (index, pair) in frames.chunks_mut(2).enumerate() {
-            if swaps >> (index % 32) & 1 == 1 {
+            if (swaps >> (index % 32)) & 1 == 1 {
                 pair.reverse();
             }
         }
