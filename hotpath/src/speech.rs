@@ -211,19 +211,11 @@ impl Speech {
     }
 
     fn is_idle(&self, side: Side) -> bool {
-        let [first, second] = &self.feeds;
-        match side {
-            Side::First => first.pending.is_empty(),
-            Side::Second => second.pending.is_empty(),
-        }
+        side.of(&self.feeds).pending.is_empty()
     }
 
     fn feed(&mut self, side: Side) -> &mut Feed {
-        let [first, second] = &mut self.feeds;
-        match side {
-            Side::First => first,
-            Side::Second => second,
-        }
+        side.of_mut(&mut self.feeds)
     }
 }
 

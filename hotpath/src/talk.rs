@@ -137,20 +137,12 @@ impl Talk {
     /// One of the ends.
     #[must_use]
     pub const fn end(&self, side: Side) -> &End {
-        let [first, second] = &self.ends;
-        match side {
-            Side::First => first,
-            Side::Second => second,
-        }
+        side.of(&self.ends)
     }
 
     /// One of the ends, to change it.
     pub const fn end_mut(&mut self, side: Side) -> &mut End {
-        let [first, second] = &mut self.ends;
-        match side {
-            Side::First => first,
-            Side::Second => second,
-        }
+        side.of_mut(&mut self.ends)
     }
 
     /// The next bytes of `side`: the rest of a stream, or a datagram.

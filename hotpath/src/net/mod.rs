@@ -137,6 +137,28 @@ impl Side {
             Self::Second => Self::First,
         }
     }
+
+    /// What belongs to this end, of what there is for each: the first end's stands first.
+    #[inline]
+    #[must_use]
+    pub const fn of<T>(self, pair: &[T; 2]) -> &T {
+        let [first, second] = pair;
+        match self {
+            Self::First => first,
+            Self::Second => second,
+        }
+    }
+
+    /// As [`Side::of`], to change it.
+    #[inline]
+    #[must_use]
+    pub const fn of_mut<T>(self, pair: &mut [T; 2]) -> &mut T {
+        let [first, second] = pair;
+        match self {
+            Self::First => first,
+            Self::Second => second,
+        }
+    }
 }
 
 /// The frame that is being looked at.
