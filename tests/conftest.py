@@ -25,3 +25,21 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test data: {folder} does not exist")
     return folder
+
+
+@pytest.fixture(scope="session")
+def captures(repository: Path) -> Path:
+    """The captures that the project records itself."""
+    return repository / "replay" / "captures"
+
+
+@pytest.fixture(scope="session")
+def normal(captures: Path) -> Path:
+    """Normal work, to be learned."""
+    return captures / "normal" / "normal.pcap.gz"
+
+
+@pytest.fixture(scope="session")
+def attacks(captures: Path) -> Path:
+    """Normal work with attacks."""
+    return captures / "attacks" / "attacks.pcap.gz"

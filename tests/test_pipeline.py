@@ -19,21 +19,6 @@ from otids.pipeline import fold
 from otids.traffic import Array, Tick
 
 
-@pytest.fixture(scope="session")
-def captures(repository: Path) -> Path:
-    return repository / "replay" / "captures"
-
-
-@pytest.fixture(scope="session")
-def normal(captures: Path) -> Path:
-    return captures / "normal" / "normal.pcap.gz"
-
-
-@pytest.fixture(scope="session")
-def attacks(captures: Path) -> Path:
-    return captures / "attacks" / "attacks.pcap.gz"
-
-
 def learned(normal: Path) -> tuple[Line, list[Alert]]:
     pipeline, committed = make_pipeline()
     feed(pipeline, normal, learn=True)

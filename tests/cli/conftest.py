@@ -8,24 +8,6 @@ from cli.commands import Ran, Run, invoke
 
 
 @pytest.fixture(scope="session")
-def captures(repository: Path) -> Path:
-    """The captures that the project records itself."""
-    return repository / "replay" / "captures"
-
-
-@pytest.fixture(scope="session")
-def normal(captures: Path) -> Path:
-    """Normal work, to be learned."""
-    return captures / "normal" / "normal.pcap.gz"
-
-
-@pytest.fixture(scope="session")
-def attacks(captures: Path) -> Path:
-    """Normal work with attacks."""
-    return captures / "attacks" / "attacks.pcap.gz"
-
-
-@pytest.fixture(scope="session")
 def asset_list(repository: Path) -> Path:
     """What the devices of the captures are called."""
     return repository / "replay" / "assets.csv"

@@ -16,11 +16,6 @@ Record = dict[str, Any]
 OTIDS = Path(sys.executable).with_name("otids")
 
 
-@pytest.fixture(scope="session")
-def captures(repository: Path) -> Path:
-    return repository / "replay" / "captures"
-
-
 def replay(state: Path, captures: Path, *scenarios: str, learn: str = "normal") -> list[Record]:
     """Replay scenarios after declaring one as normal; return the last revision of each alert."""
     out = state.with_suffix(".jsonl")
