@@ -19,10 +19,13 @@ from otids.alerts.completeness import Completeness
 from otids.alerts.triage import Origin, Triage
 from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
+from otids.learning.loss import Losses
 from otids.logs import logger
 from otids.traffic import NOTICE_KINDS, SECOND, Array, Batch, Dictionaries, Tick, Ticks
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
+MOST_WAKINGS = 10_000
+"""Ticks without rows that detectors may ask for in one stretch in which nothing is heard."""
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,6 +45,7 @@ class PipelineState(msgspec.Struct, forbid_unknown_fields=True):
     triage: dict[str, Any]
     inventory: dict[str, Any]
     completeness: dict[str, Any]
+    loss: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class Pipeline:
         self._learning = False
         self._now = 0
         self._completeness = Completeness()
+        self.losses = Losses()
 
     @property
     def is_learning(self) -> bool:
@@ -102,6 +107,7 @@ class Pipeline:
         if self._resume is not None and self._resume.source == session:
             return []
         self._resume = None
+        self._interrupt()
         return self._told(self.triage.begin(Origin(source, session)))
 
     def feed(self, batch: Batch, is_learning: Callable[[Tick], bool]) -> list[Alert]:
@@ -109,14 +115,39 @@ class Pipeline:
         for detector in self.detectors:
             with self._contained(detector.name):
                 detector.forget(batch.retired)
+        self.losses.forget(batch.retired["conversations"])
         self.names.update(batch)
         self.health = batch.health
         alerts: list[Alert] = []
         for tick in self._ticks.feed(batch):
             if not self._was_judged(tick):
+                alerts.extend(self._wake(tick.epoch, tick.second, is_learning))
                 self.declare(is_learning(tick))
                 alerts.extend(self._judge(tick))
+        if self._position is not None and not self._ticks.is_open:
+            until = batch.until // SECOND
+            alerts.extend(self._wake(self._position.epoch, until, is_learning))
         return alerts
+
+    def _wake(self, epoch: int, until: int, is_learning: Callable[[Tick], bool]) -> Iterable[Alert]:
+        """Let detectors judge what was due before the second `until`, while nothing was heard."""
+        for _ in range(MOST_WAKINGS):
+            position = self._position
+            if position is None or position.epoch != epoch or self._resume is not None:
+                return
+            dues = [due for one in self.detectors if (due := one.due()) is not None]
+            second = max(min(dues, default=until), position.second + 1)
+            if second >= until:
+                return
+            tick = self._ticks.empty(epoch, second)
+            self.declare(is_learning(tick))
+            yield from self._judge(tick)
+
+    def _interrupt(self) -> None:
+        for detector in self.detectors:
+            with self._contained(detector.name):
+                detector.interrupt()
+        self.losses.interrupt()
 
     def declare(self, learning: bool) -> None:
         """What follows is normal, or no longer declared to be."""
@@ -152,6 +183,7 @@ class Pipeline:
             self.triage.state(),
             self.inventory.state(),
             self._completeness.state(),
+            self.losses.state(),
         )
         plain: State = msgspec.to_builtins(state)
         return plain
@@ -172,6 +204,10 @@ class Pipeline:
         self.triage.restore(checked.triage)
         self.inventory.restore(checked.inventory)
         self._completeness.restore(checked.completeness)
+        try:
+            self.losses.restore(checked.loss)
+        except ValueError as error:
+            raise StateError(f"the saved losses are damaged: {error}") from error
         self._resume = self._position = checked.position
 
     def _was_judged(self, tick: Tick) -> bool:
@@ -185,6 +221,10 @@ class Pipeline:
         return False
 
     def _judge(self, tick: Tick) -> list[Alert]:
+        position = self._position
+        if position is not None and position.epoch != tick.epoch:
+            self._interrupt()
+        tick = replace(tick, loss=self.losses.take(tick))
         counters = self.counters
         counters.ticks += 1
         counters.messages += len(tick.tables.messages)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import os
 import stat
 from collections.abc import Iterable
@@ -20,10 +19,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import msgpack  # type: ignore[import-untyped]
-import numpy as np
 
 from otids.detectors.base import StateError
-from otids.traffic import Array
 
 MAGIC = b"otids\x00st"
 FORMAT = 1
@@ -33,9 +30,6 @@ MAX_CONTAINERS = 4_000_000
 """How many lists and maps a payload may hold: an empty one takes a byte there, and 64 here."""
 MAX_DEPTH = 32
 MAX_HEADER = 1024
-MAX_DIMENSIONS = 4
-DTYPES = ("|b1", "|u1", "<u2", "<u4", "<u8", "|i1", "<i2", "<i4", "<i8", "<f4", "<f8")
-"""Types of arrays that may be saved, as numpy spells them."""
 
 _DIGEST = 32
 _PREAMBLE = len(MAGIC) + _DIGEST + 4
@@ -101,45 +95,6 @@ def read(path: Path, kind: str, version: int, *, max_bytes: int = MAX_BYTES) -> 
 def previous(path: Path) -> Path:
     """Where the generation before the one at `path` stands."""
     return path.with_name(path.name + ".previous")
-
-
-def pack_array(array: Array) -> dict[str, Any]:
-    """Turn an array of an allowed type into plain data. Raises TypeError for another one."""
-    little = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
-    if little.str not in DTYPES or array.ndim > MAX_DIMENSIONS:
-        raise TypeError(f"an array of {array.ndim} dimensions of {array.dtype} is not saved")
-    return {
-        "dtype": little.str,
-        "shape": list(array.shape),
-        "data": np.ascontiguousarray(array, little).tobytes(),
-    }
-
-
-def unpack_array(
-    plain: object, dtype: str | None = None, shape: tuple[int | None, ...] | None = None
-) -> Array:
-    """Rebuild an array, of `dtype` and `shape` (None: any) if given. Raises StateError."""
-    match plain:
-        case {"dtype": str(spelled), "shape": list(sizes), "data": bytes(data), **rest} if not rest:
-            pass
-        case _:
-            raise StateError("not a packed array")
-    if spelled not in DTYPES or (dtype is not None and np.dtype(dtype).str != spelled):
-        raise StateError(f"an array of {spelled[:16]!r} where {dtype or 'a number'} is expected")
-    if len(sizes) > MAX_DIMENSIONS or any(
-        type(size) is not int or not 0 <= size <= MAX_BYTES for size in sizes
-    ):
-        raise StateError("an array of an impossible shape")
-    if math.prod(sizes) * np.dtype(spelled).itemsize != len(data):
-        raise StateError(f"an array whose {len(data)} bytes do not fill its shape {sizes}")
-    if shape is not None and (
-        len(shape) != len(sizes)
-        or any(want not in (None, size) for want, size in zip(shape, sizes, strict=True))
-    ):
-        raise StateError(f"an array of shape {sizes} where {list(shape)} is expected")
-    if spelled == "|b1" and data.strip(b"\x00\x01"):
-        raise StateError("an array of truth values that holds others")
-    return np.frombuffer(data, spelled).reshape(sizes).copy()
 
 
 # --- writing -------------------------------------------------------------------------------------

@@ -576,8 +576,43 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """Which conversations (by id) the capture does not hold whole; ids beyond that are whole."""
+
+    gaps: Mask  # bytes were missing in the last minute
+    one_sided: Mask  # only one side is heard, though both must have spoken
+
+    def is_lossy(self, conversations: Array) -> Mask:
+        """Whether each of `conversations` has gaps, or is one-sided."""
+        if not len(self.gaps):
+            return np.zeros(len(conversations), np.bool_)
+        return self.has_gaps(conversations) | self.is_one_sided(conversations)
+
+    def has_gaps(self, conversations: Array) -> Mask:
+        """Whether each of `conversations` has gaps."""
+        return _marked(self.gaps, conversations)
+
+    def is_one_sided(self, conversations: Array) -> Mask:
+        """Whether only one side of each of `conversations` is heard."""
+        return _marked(self.one_sided, conversations)
+
+
+def _marked(marks: Mask, ids: Array) -> Mask:
+    if not len(marks):
+        return np.zeros(len(ids), np.bool_)
+    marked: Mask = marks[np.minimum(ids, len(marks) - 1)] & (ids < len(marks))
+    return marked
+
+
+NO_LOSS = Loss(np.zeros(0, np.bool_), np.zeros(0, np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
-    """One second of capture time, or a part of one that is too full; never without rows."""
+    """One second of capture time, or a part of one that is too full.
+
+    It has no rows only where a detector asked to be woken (`Detector.due`) and nothing was heard.
+    """
 
     session: int
     epoch: int  # counts up when time runs back
@@ -585,6 +620,7 @@ class Tick:
     tables: Tables
     first_item: int  # number of the first row of `items`, as `values.item` counts
     names: Dictionaries
+    loss: Loss = NO_LOSS
 
 
 class Ticks:
@@ -595,12 +631,25 @@ class Ticks:
         self._session = -1
         self._open: list[Tables] = []
         self._items = 0
+        self._nothing: Tables | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows wait for the end of their second."""
+        return bool(self._open)
+
+    def empty(self, epoch: int, second: int) -> Tick:
+        """A tick in which nothing was heard; only after something was."""
+        if self._nothing is None:
+            raise ValueError("nothing was heard yet")
+        return Tick(self._session, epoch, second, self._nothing, self._items, self._names)
 
     def feed(self, batch: Batch) -> Iterator[Tick]:
         """Yield the ticks that `batch` completes; keep the rest."""
         if batch.session != self._session:
             self._session, self._open, self._items = batch.session, [], 0
         starts = dict.fromkeys(TABLES, 0)
+        self._nothing = batch.tables.rows(starts, starts)
         for place, second in enumerate(batch.marks["second"]):
             stops = {name: int(batch.marks[name][place]) for name in TABLES}
             tables = Tables.join([*self._open, batch.tables.rows(starts, stops)])

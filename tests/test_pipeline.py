@@ -12,7 +12,7 @@ from pipelines import Line, feed, make_pipeline, records
 from ticks import Wire, reads, writes
 
 from otids.alerts.alert import Alert
-from otids.detectors.base import Cause, Finding, Quarantine, Readiness, State, StateError
+from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.pipeline import fold
@@ -133,7 +133,7 @@ def test_what_was_declared_as_normal_raises_nothing_but_policy(
 # --- the line itself, with detectors whose answer is known ---------------------------------------
 
 
-class Oracle:
+class Oracle(Detector):
     """Flags every message, or none; remembers what it was asked to learn."""
 
     def __init__(self, name: str, *, flags: bool = False, fails: bool = False) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from otids import statefile
 from otids.detectors.base import StateError
 from otids.spelling import Name, spell, unspell
-from otids.statefile import MAGIC, pack_array, previous, read, unpack_array, write
+from otids.statefile import MAGIC, previous, read, write
 from otids.traffic import ConversationName, EndpointName, PointName, RangeName, SymbolName
 
 PAYLOAD = {"counts": [1, 2.5, None, True], "texts": {"ä": "ö"}, "bytes": b"\x00\xff"}
@@ -295,67 +295,6 @@ def test_a_file_that_is_too_large(path: Path) -> None:
     write(path, "k", 1, b"x" * 1000)
     with pytest.raises(StateError, match="more than 100"):
         read(path, "k", 1, max_bytes=100)
-
-
-# --- arrays --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", statefile.DTYPES)
-def test_arrays_of_every_type_come_back(path: Path, dtype: str) -> None:
-    array = np.arange(6).astype(dtype).reshape(2, 3)
-    write(path, "k", 1, {"array": pack_array(array)})
-    back = unpack_array(read(path, "k", 1).payload["array"], dtype, (None, 3))
-    assert back.dtype == array.dtype
-    assert np.array_equal(back, array)
-    back[0, 0] = 1  # not a view of the file
-
-
-def test_array_layouts() -> None:
-    sliced = np.arange(24, dtype=">u4").reshape(4, 6)[::2, 1::2]
-    assert np.array_equal(unpack_array(pack_array(sliced), "<u4"), sliced)
-    assert unpack_array(pack_array(np.array(7.0))).shape == ()
-    assert unpack_array(pack_array(np.zeros((0, 5)))).shape == (0, 5)
-
-
-@pytest.mark.parametrize("dtype", [object, "U4", "S4", "M8[ns]", "c16", "f2"])
-def test_other_arrays_are_refused(dtype: Any) -> None:
-    with pytest.raises(TypeError):
-        pack_array(np.zeros(2, dtype))
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [
-        None,
-        [],
-        {},
-        {"dtype": "<u4", "shape": [1]},
-        {"dtype": "<u4", "shape": [1], "data": b"1234", "more": 1},
-        {"dtype": "|O", "shape": [1], "data": b"12345678"},
-        {"dtype": "<U1", "shape": [1], "data": b"1234"},
-        {"dtype": "<u4,<u4", "shape": [1], "data": b"12345678"},
-        {"dtype": "<u4", "shape": [2], "data": b"1234"},
-        {"dtype": "<u4", "shape": [-1], "data": b"1234"},
-        {"dtype": "<u4", "shape": [True], "data": b"1234"},
-        {"dtype": "<u4", "shape": [1.0], "data": b"1234"},
-        {"dtype": "<u4", "shape": [0, 2**63], "data": b""},
-        {"dtype": "<u4", "shape": [0] * 5, "data": b""},
-        {"dtype": "|b1", "shape": [1], "data": b"\x02"},
-    ],
-)
-def test_hostile_arrays(packed: object) -> None:
-    with pytest.raises(StateError):
-        unpack_array(packed)
-
-
-def test_an_array_of_another_type_or_shape_than_expected() -> None:
-    packed = pack_array(np.zeros((2, 3)))
-    with pytest.raises(StateError, match="where <u4 is expected"):
-        unpack_array(packed, "<u4")
-    with pytest.raises(StateError, match="is expected"):
-        unpack_array(packed, "<f8", (None, 4))
-    with pytest.raises(StateError, match="is expected"):
-        unpack_array(packed, "<f8", (None,))
 
 
 # --- names ---------------------------------------------------------------------------------------

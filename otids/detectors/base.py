@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from otids.learning.causes import Cause
 from otids.learning.words import spell_list
 from otids.traffic import (
     ACCESSES,
@@ -24,8 +26,20 @@ from otids.traffic import (
 State: TypeAlias = dict[str, Any]
 """Plain data only (maps, lists, strings, numbers, bytes), so that msgpack holds it all."""
 
-Cause: TypeAlias = tuple[str | int, ...]
-"""What a finding is about, spelled without ids: equal causes are the same thing happening."""
+__all__ = [
+    "MOST_FRAMES",
+    "MOST_MEMBERS",
+    "Cause",
+    "Detector",
+    "Finding",
+    "Quarantine",
+    "Readiness",
+    "State",
+    "StateError",
+    "finding_over",
+    "frames_of",
+    "written",
+]
 
 MOST_FRAMES = 32
 """How many frame numbers a finding or an alert keeps from its beginning, and from its end."""
@@ -49,7 +63,7 @@ class Finding:
     detector: str
     expected: str
     observed: str
-    score: float  # 0 weak … 1 certain
+    score: float  # 0 … 1, how sure
     source: EndpointName | None = None
     target: EndpointName | None = None
     conversation: ConversationName | None = None
@@ -57,6 +71,7 @@ class Finding:
     points: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     severity: str | None = None  # overrides the catalogue's
+    weak: bool = False  # says little by itself: `info`, unless other detectors agree
     accepts: tuple[Cause, ...] = ()  # what `accept` makes normal; empty: the cause itself
     baseline: tuple[str, ...] = ()  # the baseline rows that the verdict rests on, in words
     rows: Mapping[str, Any] = field(default_factory=dict, compare=False)  # table → row numbers
@@ -157,44 +172,69 @@ class Readiness:
     seconds_left: float | None  # an estimate; None where it cannot be told
 
 
-class Detector(Protocol):
+class Detector(ABC):
     """One way in which traffic can deviate. Knows traffic, and nothing to its right."""
 
     name: str
+    commutes: bool = True
+    """Whether `merge` gives what learning both would have given (invariant 3)."""
 
+    @abstractmethod
     def judge(self, tick: Tick) -> Sequence[Finding]:
         """Say what deviates in `tick`; changes nothing that was learned."""
 
+    @abstractmethod
     def learn(self, tick: Tick, quarantine: Quarantine) -> None:
         """Take in what was not flagged."""
 
+    def due(self) -> int | None:
+        """The second at which to be asked even if nothing is heard until then; None: never.
+
+        It must move on once the tick of that second (without rows, if nothing was heard) was
+        judged and learned.
+        """
+        return None
+
+    def interrupt(self) -> None:  # noqa: B027  (most do not mind)
+        """Capture time does not go on from what was heard: another source, or it ran back."""
+
+    @abstractmethod
     def begin_learning(self) -> None:
         """A person declares what follows as normal."""
 
+    @abstractmethod
     def close_world(self) -> None:
         """Declared learning ends: what it did not contain is new from now on."""
 
+    @abstractmethod
     def learned(self) -> Mapping[str, Array]:
         """Ids that stand for something learned, by dictionary; they are never retired."""
 
+    @abstractmethod
     def forget(self, retired: Mapping[str, Array]) -> None:
         """Ids by dictionary that stand for nothing any more, or soon for something else."""
 
+    @abstractmethod
     def readiness(self) -> Sequence[Readiness]:
         """How far learning is, per conversation."""
 
+    @abstractmethod
     def state(self) -> State:
         """Everything learned, as plain data with spellings instead of ids."""
 
+    @abstractmethod
     def restore(self, state: State) -> None:
-        """Take back a state. Raises StateError if it is not one."""
+        """Take back a state. Raises StateError if it is not one; then nothing has changed."""
 
+    @abstractmethod
     def merge(self, state: State) -> None:
         """Add what another of the same kind learned, where summaries commute."""
 
+    @abstractmethod
     def accept(self, cause: Cause) -> bool:
         """Make a cause normal; False if it is not one of this detector's."""
 
+    @abstractmethod
     def undo(self, cause: Cause) -> bool:
         """Make an accepted cause abnormal again; False if it is not one of this detector's."""
 

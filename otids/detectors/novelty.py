@@ -16,6 +16,7 @@ import msgspec
 from otids.detectors.base import (
     MOST_MEMBERS,
     Cause,
+    Detector,
     Finding,
     Quarantine,
     Readiness,
@@ -85,7 +86,7 @@ class NoveltyState(msgspec.Struct, forbid_unknown_fields=True):
     scans: Annotated[list[ScanState], msgspec.Meta(max_length=MOST_SCANS)]
 
 
-class Novelty:
+class Novelty(Detector):
     """Knows what was ever said, and says what was not."""
 
     name = NAME

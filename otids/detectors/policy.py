@@ -17,6 +17,7 @@ import numpy as np
 from otids.detectors.base import (
     MOST_MEMBERS,
     Cause,
+    Detector,
     Finding,
     Quarantine,
     Readiness,
@@ -57,7 +58,7 @@ class _Suspicion:
     exceptions: tuple[tuple[Condition, int], ...]  # those that may hold
 
 
-class Policy:
+class Policy(Detector):
     """The detector of forbidden operations. Never learns by itself; always ready."""
 
     name = NAME

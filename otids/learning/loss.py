@@ -1,0 +1,141 @@
+"""Which conversations the capture does not hold whole: gaps, and sides that are not heard.
+
+What is not heard for loss was not left unsaid: detectors of rhythm and silence widen or pause
+there, and learn nothing from it.
+"""
+
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from otids.learning.ledger import Column, Ledger
+from otids.traffic import CARRIERS, NO_LOSS, Array, ConversationName, Loss, Tick
+
+REMEMBERED = 60
+"""For how many seconds a gap marks its conversation."""
+STARTING = 5
+"""Seconds after a start in which every conversation counts as having gaps."""
+ALONE = 8
+"""Frames of one TCP side, without one of the other, that show that the other is not captured."""
+MOST_CONVERSATIONS = 65_536
+
+_TCP = CARRIERS.index("tcp")
+_LONG_AGO = -(2**62)
+
+
+class LossState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The checked form."""
+
+    conversations: dict[str, object]
+    last_gap: Annotated[int, msgspec.Meta(ge=_LONG_AGO)]
+    started: int | None
+
+
+class Losses:
+    """Follows how well each conversation is heard, tick by tick."""
+
+    def __init__(self) -> None:
+        self._ledger = Ledger(
+            ConversationName,
+            {
+                "gap": Column("<i8", fill=_LONG_AGO),  # second of the last gap
+                "client": Column("<i8", low=0),  # frames since the other side was heard
+                "server": Column("<i8", low=0),
+                "again": Column("<i8", low=0),  # retransmissions among them
+            },
+            MOST_CONVERSATIONS,
+        )
+        self._last_gap = _LONG_AGO
+        self._started: int | None = None
+
+    def take(self, tick: Tick) -> Loss:
+        """Take in a tick, and tell how whole each conversation was until its end."""
+        traffic, names, second = tick.tables.traffic, tick.names, tick.second
+        if self._started is None:
+            self._started = second
+        if len(traffic):
+            self._count(tick)
+        if second < self._started + STARTING:
+            every = np.ones(names.conversations.size, np.bool_)
+            return Loss(every, np.zeros_like(every))
+        ledger = self._ledger
+        gap = ledger["gap"] > second - REMEMBERED
+        alone = self._one_sided()
+        if not (gap.any() or alone.any()):
+            return NO_LOSS
+        ids = ledger.learned()
+        rows = ledger.find(ids, names.conversation)
+        gaps = np.zeros(names.conversations.size, np.bool_)
+        one_sided = np.zeros_like(gaps)
+        gaps[ids], one_sided[ids] = gap[rows], alone[rows]
+        # Without sequence numbers nobody sees what is missing: it is no better than elsewhere.
+        if self._last_gap > second - REMEMBERED:
+            gaps |= names.conversations.carrier[: len(gaps)] != _TCP
+        return Loss(gaps, one_sided)
+
+    def _one_sided(self) -> Array:
+        ledger = self._ledger
+        # A sender whose peer is gone repeats itself; one whose peer is merely not heard does not.
+        is_alone: Array = np.maximum(ledger["client"], ledger["server"]) >= ALONE
+        is_alone &= 8 * ledger["again"] <= np.maximum(ledger["client"], ledger["server"])
+        return is_alone
+
+    def _count(self, tick: Tick) -> None:
+        traffic, names = tick.tables.traffic, tick.names
+        tcp = np.flatnonzero(names.conversations.carrier[traffic.conversation] == _TCP)
+        if not len(tcp):
+            return
+        ids = traffic.conversation[tcp]
+        ledger = self._ledger
+        ledger.follow(names, names.conversations.size)
+        rows = ledger.enter(ids, names.conversation, tick.second, lambda: ledger.in_use)
+        known = rows >= 0
+        rows, tcp = rows[known], tcp[known]
+        ledger.touch(rows, tick.second)
+        client, server = traffic.client_frames[tcp], traffic.server_frames[tcp]
+        columns = {name: ledger[name] for name in ("gap", "client", "server", "again")}
+        columns["gap"][rows[traffic.gaps[tcp] > 0]] = tick.second
+        if (traffic.gaps[tcp] > 0).any():
+            self._last_gap = tick.second
+        np.add.at(columns["client"], rows, client)
+        np.add.at(columns["server"], rows, server)
+        np.add.at(columns["again"], rows, traffic.retransmissions[tcp])
+        columns["client"][rows[server > 0]] = 0
+        columns["server"][rows[client > 0]] = 0
+        columns["again"][rows[(client > 0) & (server > 0)]] = 0
+
+    def interrupt(self) -> None:
+        """Another source begins, or time ran back: nothing is known of how it is heard."""
+        ledger = self._ledger
+        ledger.drop(np.flatnonzero(ledger.in_use))
+        self._last_gap, self._started = _LONG_AGO, None
+
+    def forget(self, conversations: Array) -> None:
+        """These ids stand for nothing any more, or soon for something else."""
+        self._ledger.forget(conversations)
+
+    def told(self, second: int) -> dict[str, list[ConversationName]]:
+        """Name the conversations that are not heard whole at `second`: `gaps`, `one-sided`."""
+        ledger = self._ledger
+        gap, alone = ledger["gap"] > second - REMEMBERED, self._one_sided()
+        return {
+            why: sorted(ledger.name(row) for row in np.flatnonzero(which & ledger.in_use).tolist())
+            for why, which in (("gaps", gap), ("one-sided", alone))
+        }
+
+    def state(self) -> dict[str, object]:
+        """Everything known, as plain data."""
+        state: dict[str, object] = msgspec.to_builtins(
+            LossState(self._ledger.state(), self._last_gap, self._started)
+        )
+        return state
+
+    def restore(self, state: object) -> None:
+        """Take back a state. Raises ValueError if it is not one; then nothing has changed."""
+        try:
+            checked = msgspec.convert(state, LossState)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
+        self._ledger.restore(checked.conversations)
+        self._last_gap, self._started = checked.last_gap, checked.started
