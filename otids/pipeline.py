@@ -185,7 +185,7 @@ class Pipeline:
             self._completeness.state(),
             self.losses.state(),
         )
-        plain: State = msgspec.to_builtins(state)
+        plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
         return plain
 
     def restore(self, state: State) -> None:

@@ -127,7 +127,7 @@ class Losses:
     def state(self) -> dict[str, object]:
         """Everything known, as plain data."""
         state: dict[str, object] = msgspec.to_builtins(
-            LossState(self._ledger.state(), self._last_gap, self._started)
+            LossState(self._ledger.state(), self._last_gap, self._started), builtin_types=(bytes,)
         )
         return state
 
