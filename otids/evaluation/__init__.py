@@ -1,0 +1,1 @@
+"""How good detection is on labelled captures: cases, their labels, and the numbers of a run."""
