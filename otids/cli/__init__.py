@@ -18,6 +18,7 @@ COMMANDS = {
     "undo": "Take back what was accepted.",
     "assets": "List the devices that were heard.",
     "baseline": "Show what was learned as normal, and compare two states.",
+    "evaluate": "Tell how good detection is on labelled captures.",
     "check": "Find mistakes in rules, alert texts and asset lists.",
 }
 """Commands and what `otids --help` says of them, in its order. Each is a module beside this."""
