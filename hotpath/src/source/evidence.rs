@@ -106,6 +106,19 @@ impl std::error::Error for CutError {}
 pub fn cut(capture: &Path, cuts: &[Cut]) -> Result<Vec<CutReport>, CutError> {
     let mut source = file::open(capture).map_err(CutError::Capture)?;
     let name = capture.file_name().unwrap_or_default().to_string_lossy();
+    cut_from(&mut source, &name, cuts)
+}
+
+/// Makes all `cuts` of a source with ascending frame numbers, as [`cut`] does; `name` is what
+/// comments call it.
+///
+/// # Errors
+/// A file cannot be written; then no temporary file is left.
+pub fn cut_from(
+    source: &mut impl Source,
+    name: &str,
+    cuts: &[Cut],
+) -> Result<Vec<CutReport>, CutError> {
     // It goes into comments of one line.
     let name = name.replace(char::is_control, "?");
     let mut outputs: Vec<Output> =
@@ -114,7 +127,7 @@ pub fn cut(capture: &Path, cuts: &[Cut]) -> Result<Vec<CutReport>, CutError> {
     for (index, (output, cut)) in outputs.iter().zip(cuts).enumerate() {
         spans.extend(output.spans(cut.context, index));
     }
-    copy(&mut source, &mut outputs, spans, clip(&name, LONGEST_NAME))?;
+    copy(source, &mut outputs, spans, clip(&name, LONGEST_NAME))?;
     for output in &mut outputs {
         output.flush()?;
     }

@@ -1,4 +1,6 @@
-//! Sources of frames: capture files now; live interfaces are a sibling of [`file`].
+//! Sources of frames: capture files, and what is kept of a live one.
+//!
+//! Live interfaces are listened to by a crate of their own, since that takes unsafe code.
 
 use std::fmt;
 
@@ -7,6 +9,7 @@ pub mod file;
 mod gzip;
 mod pcap;
 mod pcapng;
+pub mod recent;
 mod stream;
 
 /// What the bytes of a frame begin with: the pcap link types that are understood.
