@@ -3,8 +3,10 @@
 //! Decoding runs in a thread of its own and never holds the interpreter's lock; batches wait in a
 //! short queue, so that decoding and judging overlap.
 
+mod listening;
+
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,10 +16,13 @@ use hotpath::engine::{Engine, Settings};
 use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
 use hotpath::record::Recorder;
 use hotpath::scribe::Learned;
-use hotpath::source::evidence::{self, Cut, CutError};
+use hotpath::source::evidence::{self, Cut, CutError, CutReport};
 use hotpath::source::file::{self, CaptureFile};
+use hotpath::source::recent::Recent;
 use hotpath::source::{Source, SourceHealth};
 use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, ValueKind};
+use listening::{Interface, InterfaceHealth, Shared};
+use live::{Instruction, Options};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -47,6 +52,9 @@ struct Counters {
     refused: u64,
     source: SourceHealth,
     size: u64,
+    /// Frames of live interfaces that were received but not decoded, for want of time.
+    shed: u64,
+    interfaces: Vec<InterfaceHealth>,
 }
 
 struct Message {
@@ -61,11 +69,25 @@ struct Reading {
     settle: Sender<Option<Learned>>,
     /// Whether the last batch asked for a census that was not answered yet.
     owes_census: bool,
-    is_stopped: Arc<AtomicBool>,
+    shared: Shared,
     thread: JoinHandle<Engine>,
 }
 
 impl Reading {
+    /// Starts a thread that reads or listens.
+    fn start(
+        shared: Shared,
+        read: impl FnOnce(&Shared, &SyncSender<Message>, &Receiver<Option<Learned>>) -> Engine
+        + Send
+        + 'static,
+    ) -> State {
+        let (send, batches) = sync_channel(QUEUE);
+        let (settle, settled) = channel();
+        let of_thread = shared.clone();
+        let thread = std::thread::spawn(move || read(&of_thread, &send, &settled));
+        State::Reading(Self { batches, settle, owes_census: false, shared, thread })
+    }
+
     /// The next batch, or the engine once there is none.
     fn next(mut self) -> (Result<Option<Message>, String>, State) {
         if std::mem::take(&mut self.owes_census) {
@@ -73,6 +95,7 @@ impl Reading {
             let _ = self.settle.send(None);
         }
         if let Ok(message) = self.batches.recv() {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
             self.owes_census = message.batch.census && message.has_tables;
             return (Ok(Some(message)), State::Reading(self));
         }
@@ -84,7 +107,7 @@ impl Reading {
 
     /// Stops the thread. What its last batches defined comes again with the next session.
     fn stop(self) -> State {
-        self.is_stopped.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         drop(self.settle);
         let unread: Vec<_> = self.batches.iter().map(|message| message.batch).collect();
         match self.thread.join() {
@@ -149,6 +172,7 @@ struct Batch {
 struct Hotpath {
     state: Mutex<State>,
     batch_frames: u64,
+    recent: Arc<Mutex<Recent>>,
 }
 
 #[pymethods]
@@ -164,7 +188,8 @@ impl Hotpath {
         if records {
             engine.record(Recorder::new(protocols.as_deref().map(asked).transpose()?));
         }
-        Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames })
+        let recent = Arc::default();
+        Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames, recent })
     }
 
     /// Starts to read a capture file: a new session.
@@ -175,19 +200,76 @@ impl Hotpath {
         let source = py
             .detach(|| file::open(&path))
             .map_err(|error| CaptureError::new_err(error.to_string()))?;
-        py.detach(|| {
-            let mut state = self.lock();
-            let (next, outcome) = match state.take() {
-                State::Idle(engine) => (self.start(*engine, source), Ok(())),
-                State::Broken(why) => (State::Broken(why.clone()), Err(why)),
-                reading @ State::Reading(_) => {
-                    (reading, Err("a capture is being read already".to_owned()))
-                }
-            };
-            *state = next;
-            outcome
+        let batch_frames = self.batch_frames;
+        self.start(py, move |engine, shared, batches, settled| {
+            read(engine, source, batch_frames, shared, batches, settled)
         })
-        .map_err(PyRuntimeError::new_err)
+    }
+
+    /// Starts to listen to interfaces, until `close`: a new session. A batch comes every second.
+    ///
+    /// `filter` holds the instructions of a BPF program: (code, jump if true, jump if false,
+    /// operand). The last `recent_bytes` of frames are kept for `pin` and `cut_recent`.
+    /// Raises `CaptureError` if an interface cannot be listened to, `RuntimeError` while a capture
+    /// is being read.
+    #[pyo3(signature = (interfaces, *, promiscuous = true, ring_bytes = 32 << 20, filter = Vec::new(), recent_bytes = 64 << 20))]
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    fn listen(
+        &self,
+        py: Python<'_>,
+        interfaces: Vec<String>,
+        promiscuous: bool,
+        ring_bytes: usize,
+        filter: Vec<(u16, u8, u8, u32)>,
+        recent_bytes: usize,
+    ) -> PyResult<()> {
+        let filter = filter
+            .into_iter()
+            .map(|(code, yes, no, operand)| Instruction { code, yes, no, operand })
+            .collect();
+        let options = Options { promiscuous, ring_bytes, filter };
+        if interfaces.is_empty() {
+            return Err(CaptureError::new_err("no interface to listen to"));
+        }
+        let opened = py
+            .detach(|| {
+                interfaces
+                    .iter()
+                    .map(|name| Interface::open(name, &options))
+                    .collect::<Result<_, _>>()
+            })
+            .map_err(CaptureError::new_err)?;
+        *self.recent() = Recent::new(recent_bytes);
+        self.start(py, move |engine, shared, batches, settled| {
+            listening::listen(engine, opened, shared, batches, settled)
+        })
+    }
+
+    /// Keeps frames of a live session, and so many before and after each, until `cut_recent`.
+    ///
+    /// Returns how many of `frames` are still here.
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    fn pin(&self, py: Python<'_>, frames: Vec<u64>, context: u64) -> usize {
+        py.detach(|| self.recent().pin(&frames, context))
+    }
+
+    /// Cuts frames that are kept of a live session into pcapng files, as `cut_evidence` does, and
+    /// lets go of what was pinned. Raises `OSError` if a file cannot be written.
+    #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+    fn cut_recent(
+        &self,
+        py: Python<'_>,
+        name: String,
+        cuts: Vec<RawCut>,
+    ) -> PyResult<Vec<(u64, Vec<u64>)>> {
+        let cuts = made(cuts);
+        let cut = py.detach(|| {
+            let mut source = self.recent().source();
+            let cut = evidence::cut_from(&mut source, &name, &cuts);
+            self.recent().unpin();
+            cut
+        });
+        told(cut)
     }
 
     /// The next batch, or `None` when the session has ended.
@@ -249,15 +331,44 @@ impl Hotpath {
 }
 
 impl Hotpath {
-    fn start(&self, engine: Engine, source: CaptureFile) -> State {
-        let batch_frames = self.batch_frames;
-        let (send, batches) = sync_channel(QUEUE);
-        let (settle, settled) = channel();
-        let is_stopped = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&is_stopped);
-        let thread =
-            std::thread::spawn(move || read(engine, source, batch_frames, &stop, &send, &settled));
-        State::Reading(Reading { batches, settle, owes_census: false, is_stopped, thread })
+    fn start(
+        &self,
+        py: Python<'_>,
+        read: impl FnOnce(Engine, &Shared, &SyncSender<Message>, &Receiver<Option<Learned>>) -> Engine
+        + Send
+        + 'static,
+    ) -> PyResult<()> {
+        let shared = Shared {
+            stop: Arc::default(),
+            waiting: Arc::new(AtomicUsize::new(0)),
+            recent: Arc::clone(&self.recent),
+        };
+        py.detach(|| {
+            let mut state = self.lock();
+            let (next, outcome) = match state.take() {
+                State::Idle(engine) => {
+                    let engine = *engine;
+                    let start =
+                        move |shared: &Shared,
+                              batches: &SyncSender<Message>,
+                              settled: &Receiver<Option<Learned>>| {
+                            read(engine, shared, batches, settled)
+                        };
+                    (Reading::start(shared, start), Ok(()))
+                }
+                State::Broken(why) => (State::Broken(why.clone()), Err(why)),
+                reading @ State::Reading(_) => {
+                    (reading, Err("a capture is being read already".to_owned()))
+                }
+            };
+            *state = next;
+            outcome
+        })
+        .map_err(PyRuntimeError::new_err)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,7 +381,7 @@ fn read(
     mut engine: Engine,
     mut source: CaptureFile,
     batch_frames: u64,
-    is_stopped: &AtomicBool,
+    shared: &Shared,
     batches: &SyncSender<Message>,
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
@@ -279,7 +390,7 @@ fn read(
     while let Some(frame) = source.next_frame() {
         engine.frame(&frame);
         frames += 1;
-        if is_stopped.load(Ordering::Relaxed) {
+        if shared.stop.load(Ordering::Relaxed) {
             break;
         }
         let census = engine.wants_census();
@@ -289,7 +400,7 @@ fn read(
             continue;
         }
         frames = 0;
-        if !send(&mut engine, &source, census, batches) {
+        if !send(&mut engine, &source, census, shared, batches) {
             break;
         }
         if census && recorded.is_some() {
@@ -308,7 +419,7 @@ fn read(
         engine.damage(&format!("{} at byte {}", damage.what, damage.offset));
     }
     engine.finish();
-    send(&mut engine, &source, false, batches);
+    send(&mut engine, &source, false, shared, batches);
     engine
 }
 
@@ -316,6 +427,7 @@ fn send(
     engine: &mut Engine,
     source: &CaptureFile,
     census: bool,
+    shared: &Shared,
     batches: &SyncSender<Message>,
 ) -> bool {
     let (evicted, refused) = engine.refusals();
@@ -325,8 +437,11 @@ fn send(
         refused,
         source: source.health().clone(),
         size: source.size(),
+        shed: 0,
+        interfaces: Vec::new(),
     };
     let has_tables = engine.recorded().is_none();
+    shared.waiting.fetch_add(1, Ordering::AcqRel);
     batches.send(Message { batch: engine.take_batch(census), has_tables, counters }).is_ok()
 }
 
@@ -388,6 +503,19 @@ impl Counters {
         health.set_item("read_bytes", self.source.read)?;
         health.set_item("size_bytes", self.size)?;
         let damages = self.source.damages.iter().map(|one| (one.offset, one.what));
+        health.set_item("shed_frames", self.shed)?;
+        let interfaces = PyList::empty(py);
+        for one in &self.interfaces {
+            let told = PyDict::new(py);
+            told.set_item("name", &one.name)?;
+            told.set_item("trouble", &one.trouble)?;
+            told.set_item("frames", one.frames)?;
+            told.set_item("received", one.received)?;
+            told.set_item("dropped", one.dropped)?;
+            told.set_item("opened", one.opened)?;
+            interfaces.append(told)?;
+        }
+        health.set_item("interfaces", interfaces)?;
         health.set_item("damages", PyList::new(py, damages.collect::<Vec<_>>())?)?;
         Ok(health)
     }
@@ -476,13 +604,23 @@ fn object_name(protocol: &str, kind: u16) -> Option<&'static str> {
 fn cut_evidence(
     py: Python<'_>,
     path: PathBuf,
-    cuts: Vec<(PathBuf, Vec<u64>, u64, String)>,
+    cuts: Vec<RawCut>,
 ) -> PyResult<Vec<(u64, Vec<u64>)>> {
-    let cuts: Vec<Cut> = cuts
-        .into_iter()
+    let cuts = made(cuts);
+    told(py.detach(|| evidence::cut(&path, &cuts)))
+}
+
+/// Target, frames, context and comment of a cut.
+type RawCut = (PathBuf, Vec<u64>, u64, String);
+
+fn made(cuts: Vec<RawCut>) -> Vec<Cut> {
+    cuts.into_iter()
         .map(|(target, frames, context, comment)| Cut { target, frames, context, comment })
-        .collect();
-    match py.detach(|| evidence::cut(&path, &cuts)) {
+        .collect()
+}
+
+fn told(cut: Result<Vec<CutReport>, CutError>) -> PyResult<Vec<(u64, Vec<u64>)>> {
+    match cut {
         Ok(reports) => {
             Ok(reports.into_iter().map(|report| (report.written, report.missing)).collect())
         }
