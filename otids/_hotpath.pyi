@@ -74,6 +74,19 @@ class Hotpath:
         protocols: Sequence[str] | None = None,
     ) -> Hotpath: ...
     def open(self, path: str | PathLike[str]) -> None: ...
+    def listen(
+        self,
+        interfaces: list[str],
+        *,
+        promiscuous: bool = True,
+        ring_bytes: int = ...,
+        program: list[tuple[int, int, int, int]] = ...,
+        recent_bytes: int = ...,
+    ) -> None: ...
+    def pin(self, frames: list[int], context: int) -> int: ...
+    def cut_recent(
+        self, name: str, cuts: list[tuple[str, list[int], int, str]]
+    ) -> list[tuple[int, list[int]]]: ...
     def next_batch(self) -> Batch | None: ...
     def settle(
         self,

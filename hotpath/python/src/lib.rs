@@ -208,11 +208,11 @@ impl Hotpath {
 
     /// Starts to listen to interfaces, until `close`: a new session. A batch comes every second.
     ///
-    /// `filter` holds the instructions of a BPF program: (code, jump if true, jump if false,
+    /// `program` holds the instructions of a BPF program: (code, jump if true, jump if false,
     /// operand). The last `recent_bytes` of frames are kept for `pin` and `cut_recent`.
     /// Raises `CaptureError` if an interface cannot be listened to, `RuntimeError` while a capture
     /// is being read.
-    #[pyo3(signature = (interfaces, *, promiscuous = true, ring_bytes = 32 << 20, filter = Vec::new(), recent_bytes = 64 << 20))]
+    #[pyo3(signature = (interfaces, *, promiscuous = true, ring_bytes = 32 << 20, program = Vec::new(), recent_bytes = 64 << 20))]
     #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
     fn listen(
         &self,
@@ -220,10 +220,10 @@ impl Hotpath {
         interfaces: Vec<String>,
         promiscuous: bool,
         ring_bytes: usize,
-        filter: Vec<(u16, u8, u8, u32)>,
+        program: Vec<(u16, u8, u8, u32)>,
         recent_bytes: usize,
     ) -> PyResult<()> {
-        let filter = filter
+        let filter = program
             .into_iter()
             .map(|(code, yes, no, operand)| Instruction { code, yes, no, operand })
             .collect();
