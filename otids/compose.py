@@ -84,6 +84,16 @@ def take_up(pipeline: Pipeline, folder: StateFolder) -> None:
     folder.apply_decisions(pipeline.detectors)
 
 
+def replace_rules(pipeline: Pipeline, rules: Rules) -> None:
+    """Let a running pipeline judge and speak by other rules; what was learned stays."""
+    fresh = make_detectors(rules.policies)
+    policy = next(one for one in fresh if one.name == "policy")
+    old = next(one for one in pipeline.detectors if one.name == policy.name)
+    policy.restore(old.state())
+    pipeline.detectors = [policy if one is old else one for one in pipeline.detectors]
+    pipeline.triage.catalogue = rules.catalogue
+
+
 # --- what a folder holds, looked at without a pipeline ------------------------------------------
 
 

@@ -93,6 +93,11 @@ class Pipeline:
         self.losses = Losses()
 
     @property
+    def position(self) -> Position | None:
+        """How far the source was judged; None between sources."""
+        return self._position
+
+    @property
     def is_learning(self) -> bool:
         """Whether traffic is being declared as normal."""
         return self._learning

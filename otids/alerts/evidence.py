@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 from otids import _hotpath
 from otids.alerts.alert import Alert
@@ -20,6 +22,11 @@ CONTEXT = 5
 QUOTA_BYTES = 1 << 30
 
 SUFFIX = ".pcapng"
+
+Cutter: TypeAlias = Callable[
+    [list[tuple[str, list[int], int, str]]], Sequence[tuple[int, list[int]]]
+]
+"""Cuts frames into files, as `_hotpath.cut_evidence` does once it knows the capture."""
 
 _AT_ONCE = 64
 """Alerts whose evidence is cut in one pass; the quota is kept between passes."""
@@ -51,7 +58,11 @@ class EvidenceFolder:
         self.quota_bytes = quota_bytes
 
     def cut(self, capture: Path, alerts: Iterable[Alert]) -> Cuttings:
-        """Cut the evidence of `alerts`, raised on `capture`, which is read once for 64 of them.
+        """Cut the evidence of `alerts`, raised on `capture`, which is read once for 64 of them."""
+        return self.cut_with(partial(_hotpath.cut_evidence, os.fspath(capture)), alerts)
+
+    def cut_with(self, cutter: Cutter, alerts: Iterable[Alert]) -> Cuttings:
+        """Cut the evidence of `alerts` from wherever `cutter` has their frames.
 
         A later revision's evidence takes the place of the earlier one's. Never raises for what
         is wrong with an alert, the capture or the disk: `notes` say it.
@@ -61,7 +72,7 @@ class EvidenceFolder:
         removed = 0
         rest = iter(alerts)
         while some := {alert.id: alert for alert in islice(rest, _AT_ONCE)}:
-            self._cut_some(capture, list(some.values()), names, notes)
+            self._cut_some(cutter, list(some.values()), names, notes)
             gone = self._keep_quota()
             removed += len(gone)
             for id in [id for id, name in names.items() if name in gone]:
@@ -71,7 +82,7 @@ class EvidenceFolder:
 
     def _cut_some(
         self,
-        capture: Path,
+        cutter: Cutter,
         alerts: Sequence[Alert],
         names: dict[str, str],
         notes: dict[str, str],
@@ -87,7 +98,7 @@ class EvidenceFolder:
         try:
             self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
             cuts = [self._order(alert) for alert in good]
-            reports = _hotpath.cut_evidence(os.fspath(capture), cuts)
+            reports = cutter(cuts)
         except (OSError, ValueError) as error:  # a CaptureError is a ValueError
             notes.update(
                 dict.fromkeys((alert.id for alert in good), clean(f"no evidence: {error}"))

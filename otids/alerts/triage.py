@@ -71,7 +71,7 @@ class Triage:
         origin: Origin | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._assets = assets
         self._sensor = sensor
         self._limits = limits or Limits()
@@ -153,7 +153,7 @@ class Triage:
     def _rank(self, finding: Finding) -> int:
         severity = finding.severity
         if severity not in SEVERITIES:
-            severity = self._catalogue.entry(finding.kind).severity
+            severity = self.catalogue.entry(finding.kind).severity
         return SEVERITIES.index(severity)
 
     def _key(self, finding: Finding) -> tuple[str, Cause]:
@@ -190,7 +190,7 @@ class Triage:
         alert = Open.of(finding, self._id(finding, cause), cause, rank, self._now)
         self.counters["opened"] += 1
         self.counters["storms"] += alert.storm
-        self.counters["unlisted"] += self._catalogue.entry(finding.kind).kind == UNLISTED
+        self.counters["unlisted"] += self.catalogue.entry(finding.kind).kind == UNLISTED
         return alert
 
     def _id(self, finding: Finding, cause: Cause) -> str:
@@ -222,7 +222,7 @@ class Triage:
         alert.told_at, alert.told_count, alert.told_rank = self._now, alert.count, alert.rank
         return render(
             alert,
-            self._catalogue.entry(alert.kind),
+            self.catalogue.entry(alert.kind),
             self._assets,
             status=status,
             capture=self._origin.capture,

@@ -1,6 +1,6 @@
 """Live interfaces as a source of batches: one comes every second, also on a silent wire."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from otids import _hotpath
@@ -21,7 +21,7 @@ class Listening:
 
 def batches(
     hotpath: _hotpath.Hotpath, listening: Listening, learned: Callable[[], Mapping[str, Array]]
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield batches until the iterator is closed; frames are counted from 1.
 
     `learned` is asked, between two batches, which ids stand for something learned; the long

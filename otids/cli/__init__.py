@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
     "replay": "Learn from captures and judge others; print assets and alerts.",
+    "run": "Listen to live interfaces and judge, as a service.",
     "decode": "Print every message of captures, one JSON object a line.",
     "alerts": "List alerts, the most severe first.",
     "explain": "Show everything about one alert, down to its frames.",

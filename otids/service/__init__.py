@@ -1,0 +1,1 @@
+"""The daemon: what `replay` does on files, on live interfaces, for years."""
