@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from otids.detectors.base import Detector
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
+from otids.detectors.timing import Timing
 from otids.rules.conditions import PolicyRule
 
 
@@ -13,4 +14,5 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
     return [
         Policy(rules),
         Novelty(),
+        Timing(),
     ]

@@ -328,10 +328,11 @@ def a_restored_one_goes_on(make: Make) -> None:
         (detector,) = stage.detectors
         states, found = [], []
         for act in play:
-            states.append(detector.state())
+            states.append((detector.state(), stage.wire._frame))
             found.extend(all_said(stage.give([act])))
-        for place, state in enumerate(states):
+        for place, (state, frame) in enumerate(states):
             other = Stage(restored(make, state))
+            other.wire._frame = frame  # it is the same capture, so its frames count on
             assert other.detectors[0].state() == state
             assert all_said(other.give(play[place:])) == found[place:], f"from act {place}"
             assert plain(other.detectors[0].state()) == plain(detector.state())
