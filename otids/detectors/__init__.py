@@ -6,6 +6,7 @@ from otids.detectors.base import Detector
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.detectors.timing import Timing
+from otids.detectors.values import Values
 from otids.rules.conditions import PolicyRule
 
 
@@ -15,4 +16,5 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Policy(rules),
         Novelty(),
         Timing(),
+        Values(),
     ]

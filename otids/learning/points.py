@@ -1,0 +1,571 @@
+"""What is known of the values of points: a summary for each, kept by name, found by id.
+
+A value is that of a point alone, or of it and its neighbour (`otids.learning.pairs`). Summaries
+are counts, sums, minima and maxima, so that they commute; beside them stands how each value
+moves just now, which is nobody's knowledge and is forgotten when another capture begins.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias, cast
+
+import numpy as np
+
+from otids.learning.ledger import UNKNOWN, Column, Ledger
+from otids.learning.limits import LEAST_TAKING, NEVER_NS, limits_of, silent
+from otids.learning.pairs import FORMS, WAYS, WORD, Candidate, choose, combine, refutes
+from otids.learning.samples import BIT, TEXT, UNSIGNED, Samples
+from otids.traffic import SECOND, Array, Dictionaries, Mask, PointName, Tick
+
+MOST_QUANTITIES = 196_608
+"""Values that are followed: points, and pairs of neighbours in each way of putting them together.
+
+What goes beyond is not learned, and counted.
+"""
+FAR = 1e100
+"""Numbers beyond are taken for this."""
+LONG_AGO = -(2**62)
+LONGEST_PAUSE = 60
+ENOUGH_COUNT, ENOUGH_SECONDS = 300, 3_600
+"""A point is not ready by itself before it was read in so many seconds, over so long a time."""
+SETTLING = 60
+"""Readiness is looked at once in so many seconds."""
+WIDENING = 0.05
+"""The share of its width by which a span that was earned may grow in a day."""
+DAY = 86_400
+
+OPEN, EARNED, DECLARED = range(3)
+"""Stages of learning: going on; over for lack of news; over because a person said so."""
+
+_MOST = 2**53
+_NO_RAW = (1 << 63) + 1
+_STATE_BITS = 256
+
+
+Form: TypeAlias = Literal["", "float", "float, low word first", "32-bit", "32-bit, low word first"]
+"""One of `pairs.FORMS`."""
+
+
+class Quantity(NamedTuple):
+    """A value: its point (of two: the one at the lower address), and how it is made."""
+
+    point: PointName
+    form: Form
+
+
+def _count(join: np.ufunc = np.add) -> Column:
+    return Column("<i8", join=join, low=0, high=_MOST)
+
+
+def _largest(*, fill: float = 0.0) -> Column:
+    return Column("<f8", fill=fill, join=np.maximum, low=-FAR, high=FAR)
+
+
+def _smallest() -> Column:
+    return Column("<f8", fill=FAR, join=np.minimum, low=-FAR, high=FAR)
+
+
+LEARNED: Mapping[str, Column] = {
+    "count": _count(),  # seconds in which it was read
+    "heard": Column("<i8", join=np.add, low=0, high=2**33),  # seconds over which it was read, without pauses
+    "news": _count(np.maximum),  # of `heard`, when its span last grew
+    "low": _smallest(),
+    "high": _largest(fill=-FAR),
+    "ups": _count(),  # how often it rose, and fell
+    "downs": _count(),
+    "steps": _count(),  # changes whose size is certain
+    "up_step": _largest(),
+    "down_step": _largest(),
+    "least_down": _smallest(),
+    "up_rate": _largest(),  # a second
+    "standstill": _count(np.maximum),  # ns
+    "states": Column("<u8", join=np.bitwise_or, width=(_STATE_BITS // 64,)),
+    "fraction": Column("|u1", high=1),  # was ever not whole
+    "bit": Column("|u1", high=1),
+    "text": Column("|u1", high=1),
+    "odd": _count(),  # readings that were no number
+    "writes": _count(),
+    "written_low": _smallest(),
+    "written_high": _largest(fill=-FAR),
+    "paired": _count(),  # of a pair: written both in one item of two
+    "alone": _count(),  # written by itself
+    "taken": _count(),  # writes that were read back, and that were not
+    "ignored": _count(),
+    "taking": _count(np.maximum),  # ns until read back
+    "refuted": Column("|u1", high=1),  # a pair that is none
+    "stage": Column("|i1", fill=DECLARED, join=np.minimum, low=OPEN, high=DECLARED),
+    "widened": _largest(),  # since the beginning of `day`
+    "day": Column("<i8", low=0, high=_MOST),
+}
+_MOVING: Mapping[str, Column] = {
+    "raw": Column("<u8", fill=_NO_RAW),
+    "last": Column("<f8", low=-FAR, high=FAR),
+    "last_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
+    "changed": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
+    "fault": Column("|u1", high=1),  # the last value was found to deviate
+    "pending": Column("<u8"),  # raw value that was written last
+    "pending_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),
+    "told": Column("<u8", fill=_NO_RAW),  # a written value of which people were told
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Values of quantities that moved in a tick, sorted by row, then in order of completion."""
+
+    row: Array
+    number: Array
+    time: Array
+    message: Array  # row of the tick's messages
+    raw: Array
+    kind: Array
+    before: Array  # the value before; only where `has_before`
+    before_time: Array
+    has_before: Mask
+    clock: Array  # the row that knows when it was last read
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was read in a tick of quantities that have a row."""
+
+    samples: Samples
+    row: Array
+    moves: Moves | None
+
+
+class Points:
+    """Knows values by name, and finds them by id."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger(Quantity, {**LEARNED, **_MOVING}, MOST_QUANTITIES)
+        self.settled = 0  # second of the last look at readiness
+        self.pendings = 0  # writes that wait for being read back
+        self._names: Dictionaries | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        """What follows from summaries, by row; of rows that are to come as well."""
+        self.limits = silent(0)
+        self.form: Array = np.zeros(0, np.int64)
+        self.lead: Array = np.zeros(0, np.int64)  # form of the pair that begins here
+        self.pair: Array = np.zeros(0, np.int64)  # and its row
+        self._formed = 0
+        self._fit()
+
+    def _fit(self) -> None:
+        size = self.ledger.size
+        if size > len(self.form):
+            room = max(64, 2 * size)
+            self.limits = self.limits.grown(room)
+            for name, fill in (("form", 0), ("lead", 0), ("pair", UNKNOWN)):
+                column = np.full(room, fill, np.int64)
+                column[: len(getattr(self, name))] = getattr(self, name)
+                setattr(self, name, column)
+        for row in range(self._formed, size):
+            self.form[row] = FORMS.index(self.ledger.name(row).form)
+        self._formed = size
+
+    def __getitem__(self, column: str) -> Array:
+        return self.ledger[column]
+
+    # --- looking up --------------------------------------------------------------------------
+
+    def look_at(self, names: Dictionaries) -> None:
+        """Follow the dictionaries that ids are of."""
+        self._names = names
+        self.ledger.follow(names, (names.points.size + 1) * WAYS)
+
+    def _spell(self, id: int) -> Quantity:
+        if self._names is None:
+            raise ValueError("no dictionaries were looked at")
+        return Quantity(self._names.point(id // WAYS), cast("Form", FORMS[id % WAYS]))
+
+    def find(self, samples: Samples, form: int | Array = 0) -> Array:
+        """Find the rows of samples put together as `form` says; `UNKNOWN` where there are none."""
+        return self.ledger.find(samples.point.astype(np.int64) * WAYS + form, self._spell)
+
+    def meet(self, samples: Samples, form: int | Array = 0) -> Array:
+        """Find the rows of samples, and make those that are missing while there is room."""
+        before = self.ledger.size
+        rows = self.ledger.enter(
+            samples.point.astype(np.int64) * WAYS + form, self._spell, second=0
+        )
+        if self.ledger.size > before:
+            self["stage"][before:] = OPEN
+            self._fit()
+        return rows
+
+    def hear(self, tick: Tick, samples: Samples, *, enter: bool, declared: bool = False) -> Heard:
+        """Find what samples of known points are of, and what moved.
+
+        If `enter`, all ways of putting together what is still learned are followed.
+        """
+        rows = self.find(samples)
+        if len(rows) and rows.min() == UNKNOWN:
+            known = np.flatnonzero(rows != UNKNOWN)
+            samples, rows = samples.only(known), rows[known]
+        is_fresh = samples.raw != self["raw"][rows]
+        if not is_fresh.any():
+            return Heard(samples, rows, None)
+        marks = np.zeros(self.ledger.size, np.bool_)
+        marks[rows[is_fresh]] = True
+        is_moving = marks[rows]
+        first = neighbours(tick, samples, is_moving[:-1] | is_moving[1:])
+        if enter:
+            pairs = self._ways(samples, rows, first, declared=declared)
+        else:
+            first = first[self.lead[rows[first]] > 0]
+            pairs = first, self.pair[rows[first]], self.lead[rows[first]]
+        return Heard(samples, rows, self._moves(samples, rows, np.flatnonzero(is_moving), pairs))
+
+    def _ways(
+        self, samples: Samples, rows: Array, first: Array, *, declared: bool
+    ) -> tuple[Array, Array, Array]:
+        """Places of first words, the rows of their pairs, and their forms."""
+        is_open = (self["stage"][rows[first]] == OPEN) | declared
+        places, closed = first[is_open], first[~is_open]
+        forms = np.concatenate(
+            [self.lead[rows[closed]], np.repeat(np.arange(1, WAYS), len(places))]
+        )
+        places = np.concatenate([closed, np.tile(places, WAYS - 1)])
+        led = np.flatnonzero(forms)
+        places, forms = places[led], forms[led]
+        found = self.meet(samples.only(places), forms)
+        kept = found != UNKNOWN
+        kept[kept] = self["refuted"][found[kept]] == 0
+        return places[kept], found[kept], forms[kept]
+
+    def _moves(
+        self, samples: Samples, rows: Array, singles: Array, pairs: tuple[Array, Array, Array]
+    ) -> Moves:
+        first, pair_rows, forms = pairs
+        places, every = np.concatenate([singles, first]), np.concatenate([rows[singles], pair_rows])
+        numbers, raws, kinds = samples.number[places], samples.raw[places], samples.kind[places]
+        if len(first):
+            numbers[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
+        np.clip(numbers, -FAR, FAR, out=numbers)
+        order = np.argsort(every, kind="stable")
+        row, number, place = every[order], numbers[order], places[order]
+        clock, time = rows[place], samples.time[place]
+        begins = np.ones(len(row), np.bool_)
+        begins[1:] = row[1:] != row[:-1]
+        heads = row[begins]
+        before, before_time = np.empty_like(number), np.empty_like(time)
+        before[1:], before_time[1:] = number[:-1], time[:-1]
+        before[begins], before_time[begins] = self["last"][heads], self["last_time"][clock[begins]]
+        has_before = np.ones(len(row), np.bool_)
+        has_before[begins] = (self["last_time"][heads] != LONG_AGO) & (self["fault"][heads] == 0)
+        return Moves(
+            row, number, time, samples.message[place], raws[order], kinds[order],
+            before, before_time, has_before, clock,
+        )  # fmt: skip
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def follow(self, heard: Heard, is_fault: Mask | None = None) -> None:
+        """Keep in mind how things stand; what deviated (by move) is no measure for what follows."""
+        rows, time = heard.row, heard.samples.time
+        paused = time - self["last_time"][rows] > LONGEST_PAUSE * SECOND
+        if paused.any():
+            self["changed"][rows[paused]] = time[paused]
+        if heard.moves is not None:
+            moves = heard.moves
+            changed = ~moves.has_before | (moves.number != moves.before)
+            self["changed"][moves.row[changed]] = moves.time[changed]
+            of_pair = changed & (self.pair[moves.clock] == moves.row)
+            self["changed"][moves.clock[of_pair]] = moves.time[of_pair]
+            self["last"][moves.row] = np.nan_to_num(moves.number)
+            self["last_time"][moves.row] = moves.time
+            fault = np.zeros(len(moves.row), np.bool_) if is_fault is None else is_fault
+            self["fault"][moves.row] = fault
+            self["raw"][rows] = heard.samples.raw
+        self["last_time"][rows] = time
+
+    def count(self, tick: Tick, rows: Array, time: Array) -> None:
+        """Take in that points were read, and how long they have stood still."""
+        if not len(rows):
+            return
+        since = self["last_time"][rows]
+        seconds = np.where(since == LONG_AGO, 0, tick.second - since // SECOND)
+        self["heard"][rows] += np.clip(seconds, 0, LONGEST_PAUSE)
+        self["count"][rows] += 1
+        changed = self["changed"][rows]
+        still = np.where(changed == LONG_AGO, 0, time - changed)
+        np.maximum.at(self["standstill"], rows, np.clip(still, 0, _MOST))
+
+    def learn(self, moves: Moves, is_clean: Mask, is_certain: Mask) -> None:
+        """Take in what moved where `is_clean`; sizes of steps where `is_certain` as well."""
+        whole = np.flatnonzero(is_clean)
+        row, number = moves.row[whole], moves.number[whole]
+        is_odd = np.isnan(number)
+        if is_odd.any():
+            np.add.at(self["odd"], row[is_odd], 1)
+            whole, row, number = whole[~is_odd], row[~is_odd], number[~is_odd]
+        grows = (number < self["low"][row]) | (number > self["high"][row])
+        np.maximum.at(self["news"], row[grows], self["heard"][moves.clock[whole][grows]])
+        np.minimum.at(self["low"], row, number)
+        np.maximum.at(self["high"], row, number)
+        self["fraction"][row[number != np.floor(number)]] = 1
+        self["bit"][row[moves.kind[whole] == BIT]] = 1
+        self["text"][row[moves.kind[whole] == TEXT]] = 1
+        place = state_of(number)
+        bits = np.uint64(1) << (place % 64).astype(np.uint64)
+        np.bitwise_or.at(self["states"], (row, place // 64), bits)
+        self._learn_steps(moves, whole, is_certain[whole])
+
+    def _learn_steps(self, moves: Moves, whole: Array, is_certain: Mask) -> None:
+        has_before = moves.has_before[whole]
+        row = moves.row[whole]
+        step = np.where(has_before, moves.number[whole] - moves.before[whole], 0.0)
+        step[np.isnan(step)] = 0.0
+        np.add.at(self["ups"], row[step > 0], 1)
+        np.add.at(self["downs"], row[step < 0], 1)
+        sure = is_certain & (step != 0)
+        up, down = np.flatnonzero(sure & (step > 0)), np.flatnonzero(sure & (step < 0))
+        np.add.at(self["steps"], row[sure], 1)
+        np.maximum.at(self["up_step"], row[up], np.minimum(step[up], FAR))
+        np.maximum.at(self["down_step"], row[down], np.minimum(-step[down], FAR))
+        np.minimum.at(self["least_down"], row[down], np.minimum(-step[down], FAR))
+        seconds = (moves.time[whole] - moves.before_time[whole])[up] / SECOND
+        np.maximum.at(
+            self["up_rate"], row[up], np.minimum(step[up] / np.maximum(seconds, 1.0), FAR)
+        )
+        form = self.form[row]
+        wrong = (form > 0) & refutes(form, moves.number[whole], step)
+        if wrong.any():
+            self._refute(np.unique(row[wrong]))
+
+    def _refute(self, rows: Array) -> None:
+        """These pairs are none: nothing else is known of them."""
+        for name, spec in (*LEARNED.items(), *_MOVING.items()):
+            if name != "stage":
+                self[name][rows] = spec.fill
+        self["refuted"][rows] = 1
+
+    def learn_writes(self, tick: Tick, samples: Samples) -> None:
+        """Take in what was written."""
+        rows = self.meet(samples)
+        known = np.flatnonzero(rows != UNKNOWN)
+        samples, rows = samples.only(known), rows[known]
+        if not len(rows):
+            return
+        self._wrote(rows, samples.number)
+        self["bit"][rows[samples.kind == BIT]] = 1
+        self["text"][rows[samples.kind == TEXT]] = 1
+        first = neighbours(tick, samples, np.ones(len(rows) - 1, np.bool_))
+        is_alone = np.ones(len(rows), np.bool_)
+        is_alone[first] = is_alone[first + 1] = False
+        np.add.at(self["alone"], rows[is_alone], 1)
+        if not len(first):
+            return
+        sizes = np.bincount(samples.message)
+        places = np.tile(first, WAYS - 1)
+        forms = np.repeat(np.arange(1, WAYS), len(first))
+        found = self.meet(samples.only(places), forms)
+        kept = found != UNKNOWN
+        kept[kept] = self["refuted"][found[kept]] == 0
+        found, places, forms = found[kept], places[kept], forms[kept]
+        numbers = combine(samples.raw[places], samples.raw[places + 1], forms)
+        wrong = refutes(forms, numbers, np.zeros(len(numbers)))
+        self._wrote(found[~wrong], numbers[~wrong])
+        paired = ~wrong & (sizes[samples.message[places]] == 2)  # noqa: PLR2004  (just these)
+        np.add.at(self["paired"], found[paired], 1)
+        if wrong.any():
+            self._refute(np.unique(found[wrong]))
+
+    def _wrote(self, rows: Array, numbers: Array) -> None:
+        numbers = np.clip(np.nan_to_num(numbers), -FAR, FAR)
+        np.add.at(self["writes"], rows, 1)
+        np.minimum.at(self["written_low"], rows, numbers)
+        np.maximum.at(self["written_high"], rows, numbers)
+
+    # --- writes that wait to be read back ----------------------------------------------------
+
+    def await_taking(self, rows: Array, samples: Samples) -> None:
+        """What was written is to be read back."""
+        self["pending"][rows], self["pending_time"][rows] = samples.raw, samples.time
+        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+
+    def pending(self, heard: Heard) -> tuple[Array, Mask, Mask]:
+        """Places of samples of points that were written: which were taken, and which are late."""
+        places = np.flatnonzero(
+            heard.samples.time > np.where(self["pending_time"][heard.row] == LONG_AGO,
+                                          NEVER_NS, self["pending_time"][heard.row])
+        )  # fmt: skip
+        rows = heard.row[places]
+        is_taken = heard.samples.raw[places] == self["pending"][rows]
+        limit = self.limits.taking[rows]
+        limit = np.where(limit == NEVER_NS, LEAST_TAKING, limit)
+        waited = heard.samples.time[places] - self["pending_time"][rows]
+        return places, is_taken, ~is_taken & (waited > limit)
+
+    def take(self, heard: Heard, is_learned: Mask) -> None:
+        """Take in which writes were read back, and forget those; learn where `is_learned`."""
+        places, is_taken, is_late = self.pending(heard)
+        rows = heard.row[places]
+        waited = heard.samples.time[places] - self["pending_time"][rows]
+        learned = is_learned[places]
+        ignored = np.unique(rows[is_late & learned])
+        done, first = np.unique(rows[is_taken], return_index=True)
+        kept = learned[is_taken][first]
+        np.add.at(self["taken"], done[kept], 1)
+        np.maximum.at(self["taking"], done[kept], waited[is_taken][first][kept])
+        np.add.at(self["ignored"], np.setdiff1d(ignored, done), 1)
+        self["pending_time"][np.union1d(done, rows[is_late])] = LONG_AGO
+        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+
+    # --- limits ------------------------------------------------------------------------------
+
+    def settle(self, second: int) -> None:
+        """Once a minute, let points become ready that have earned it."""
+        if second // SETTLING == self.settled // SETTLING:
+            return
+        self.settled = second
+        heard = self["heard"]
+        ready = (self["stage"] == OPEN) & (self["count"] >= ENOUGH_COUNT)
+        ready &= (heard >= ENOUGH_SECONDS) & (heard >= 2 * self["news"])
+        if ready.any():
+            self["stage"][ready] = EARNED
+            self.decide()
+
+    def widen(self, moves: Moves, is_clean: Mask, second: int) -> None:
+        """Let spans that were earned grow by what came near them, within the bound of a day."""
+        row, number = moves.row, moves.number
+        beyond = (number < self["low"][row]) | (number > self["high"][row])
+        beyond &= is_clean & (self["stage"][moves.clock] == EARNED)
+        beyond &= np.isfinite(self.limits.upper[row])
+        if not beyond.any():
+            return
+        for place in np.flatnonzero(beyond).tolist():
+            self._widen(int(row[place]), float(number[place]), second // DAY)
+        self.decide()
+
+    def _widen(self, row: int, number: float, day: int) -> None:
+        low, high = float(self["low"][row]), float(self["high"][row])
+        if day > self["day"][row]:
+            self["day"][row], self["widened"][row] = day, 0.0
+        room = max(0.0, WIDENING * (high - low) - float(self["widened"][row]))
+        grown = min(room, max(low - number, number - high, 0.0))
+        self["widened"][row] += grown
+        if number < low:
+            self["low"][row] = low - grown
+        else:
+            self["high"][row] = high + grown
+
+    def open(self) -> None:
+        """A person declares what follows as normal: every way is followed again."""
+        self.lead[:], self.pair[:] = 0, UNKNOWN
+
+    def close(self) -> None:
+        """A person says that learning is over; moments are forgotten."""
+        self["stage"][:] = DECLARED
+        self["news"][:] = 0
+        self.rest()
+        self.decide()
+
+    def rest(self) -> None:
+        """Forget how things stand: what comes does not follow from it."""
+        for name, spec in _MOVING.items():
+            self[name][:] = spec.fill
+        self.pendings = 0
+
+    def decide(self) -> None:
+        """Find out which points are pairs, and between which limits each may move."""
+        self._fit()
+        size = self.ledger.size
+        columns = {name: self[name].copy() for name in LEARNED}
+        chosen = choose(self._candidates(), columns)
+        pair, first, second = (
+            np.array([getattr(one, name) for one in chosen], np.int64)
+            for name in ("row", "first", "second")
+        )
+        for name in ("count", "heard"):
+            columns[name][pair] = columns[name][first]
+        for name in ("standstill", "stage"):
+            columns[name][pair] = np.minimum(columns[name][first], columns[name][second])
+        limits = limits_of(columns, self.form[:size])
+        self.lead[:], self.pair[:] = 0, UNKNOWN
+        self.lead[first], self.pair[first] = self.form[pair], pair
+        is_judged = (columns["stage"] != OPEN) & (self.form[:size] == 0)
+        is_judged[pair] = columns["stage"][pair] != OPEN
+        taking = np.where(is_judged, limits.taking, NEVER_NS)
+        frozen = limits.frozen[pair]
+        is_judged[first] = is_judged[second] = False
+        limits.silence(~is_judged)
+        limits.taking[:] = taking
+        # Whether a pair stands still is seen where its first word is read.
+        is_settled = columns["stage"][pair] != OPEN
+        limits.frozen[first] = np.where(is_settled, frozen, NEVER_NS)
+        self.limits = limits.grown(len(self.form))
+
+    def _candidates(self) -> list[Candidate]:
+        moves = (self["ups"] + self["downs"] + self["paired"]) > 0
+        alive = moves & (self.form[: self.ledger.size] > 0) & (self["refuted"] == 0)
+        found = []
+        for row in np.flatnonzero(alive).tolist():
+            point = self.ledger.name(row).point
+            first = self.ledger.row(Quantity(point, ""))
+            second = self.ledger.row(Quantity(point._replace(address=point.address + 1), ""))
+            if UNKNOWN not in (first, second):
+                place = (point.server, point.protocol, point.unit, point.kind, point.address)
+                found.append(Candidate(place, int(self.form[row]), row, first, second))
+        return found
+
+    def learned(self) -> Array:
+        """Ids of points of which something is known."""
+        return np.unique(self.ledger.learned() // WAYS).astype(np.uint32)
+
+    def forget(self, points: Array) -> None:
+        """These ids of points stand for nothing any more, or soon for something else."""
+        ids = points.astype(np.int64)[:, None] * WAYS + np.arange(WAYS)
+        self.ledger.forget(ids.ravel())
+
+    # --- state -------------------------------------------------------------------------------
+
+    def restore(self, state: object) -> None:
+        """Take back the ledger's state. Raises ValueError if it is not one."""
+        self.ledger.restore(state)
+        self._derive()
+
+    def merge(self, state: object) -> None:
+        """Add what another one learned. Raises ValueError as `restore` does."""
+        self.ledger.merge(state)
+        wrong = np.flatnonzero(self["refuted"])
+        self._refute(wrong)
+        self.rest()
+        self._derive()
+
+    def _derive(self) -> None:
+        self._clear()
+        self.decide()
+        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+
+
+def state_of(number: Array) -> Array:
+    """The bit that stands for a value among the 256 states that are told apart."""
+    whole = (number >= 0) & (number < _STATE_BITS) & (number == np.floor(number))
+    mixed = np.ascontiguousarray(number).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    places: Array = np.where(whole, number, (mixed >> np.uint64(56)).astype(np.float64))
+    return np.nan_to_num(places).astype(np.int64)
+
+
+def neighbours(tick: Tick, samples: Samples, which: Mask) -> Array:
+    """Places of registers (of `which`) that another register of the same message follows."""
+    if not which.any():
+        return np.zeros(0, np.int64)
+    points, places = tick.names.points, np.flatnonzero(which)
+    first, second = samples.point[places], samples.point[places + 1]
+    follows = samples.message[places] == samples.message[places + 1]
+    follows &= points.address[first] + np.uint64(1) == points.address[second]
+    follows &= points.kind[first] == points.kind[second]
+    follows &= (samples.kind[places] == UNSIGNED) & (samples.kind[places + 1] == UNSIGNED)
+    follows &= (samples.raw[places] < WORD) & (samples.raw[places + 1] < WORD)
+    found = places[follows]
+    modbus = [
+        id
+        for id in np.unique(points.protocol[samples.point[found]]).tolist()
+        if tick.names.texts.name(id) == "modbus"
+    ]
+    pairs: Array = found[np.isin(points.protocol[samples.point[found]], modbus)]
+    return pairs
