@@ -7,6 +7,7 @@ from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.detectors.timing import Timing
 from otids.detectors.values import Values
+from otids.detectors.scan import Scan
 from otids.rules.conditions import PolicyRule
 
 
@@ -17,4 +18,5 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Novelty(),
         Timing(),
         Values(),
+        Scan(),
     ]

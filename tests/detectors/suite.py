@@ -24,6 +24,7 @@ Play: TypeAlias = Sequence[Act]
 
 REGISTER, COIL = "holding-register", "coil"
 INTRUDER = "10.0.0.66"
+SWEEPER = "10.0.0.67"
 HISTORIAN = "10.0.0.20"
 SECOND_PLC = "10.0.0.2"
 LEARNED = 120
@@ -58,7 +59,10 @@ def work(start: int, seconds: int) -> list[Act]:
 
 
 def intrusion(start: int) -> list[Act]:
-    """A stranger appears, reads, writes, scans and stops a controller; known ones go astray."""
+    """A stranger appears, reads, writes, scans and stops a controller; known ones go astray.
+
+    Another one goes through addresses, and the HMI repeats itself without end.
+    """
     intruder = {"client": INTRUDER}
 
     def appear(wire: Wire) -> None:
@@ -81,7 +85,17 @@ def intrusion(start: int) -> list[Act]:
         wire.exchange(start + 3.1, 90, subfunction=0x41, activity="control")
         wire.exchange(start + 3.2, 3, reads(REGISTER, 0, 10), server="10.0.0.3")
 
-    return [appear, write, scan, stray]
+    def sweep(wire: Wire) -> None:
+        for place in range(20):
+            there = {"client": SWEEPER, "server": f"10.0.1.{place}", "carrier": "network"}
+            parts = {**there, "port": 0, "protocol": "arp"}
+            wire.volume(start + 3.5 + place / 200, client_frames=1, client_bytes=60, parts=parts)
+
+    def flood(wire: Wire) -> None:
+        for place in range(60):
+            wire.request(start + 3.7 + place / 400, 3, reads(REGISTER, 0, 10))
+
+    return [appear, write, scan, stray, sweep, flood]
 
 
 def crowd(seed: int, start: int, seconds: int, each: int) -> list[Act]:
