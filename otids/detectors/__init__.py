@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from otids.detectors.base import Detector
+from otids.detectors.flood import Flood
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.detectors.timing import Timing
@@ -19,4 +20,5 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Timing(),
         Values(),
         Scan(),
+        Flood(),
     ]

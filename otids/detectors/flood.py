@@ -1,0 +1,686 @@
+"""Flood: far more of what is usual than ever.
+
+Counted are requests that repeat a word of the same second, refusals, writes and connections of a
+conversation, connections to a port that are begun and never opened, and frames to everybody. What
+was never said before is told by novelty, what is tried out by novelty and scan: of different
+words each counts once at most here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from otids.detectors.base import (
+    MOST_MEMBERS,
+    Cause,
+    Detector,
+    Finding,
+    Quarantine,
+    Readiness,
+    State,
+    StateError,
+    finding_over,
+)
+from otids.learning.accepted import flat
+from otids.learning.causes import Causes
+from otids.learning.ledger import UNKNOWN
+from otids.learning.memory import is_call
+from otids.learning.rates import ENOUGH_SECONDS, Rates, RatesState, Slot
+from otids.learning.rows import in_order
+from otids.learning.words import spell_list, spell_message, spell_points
+from otids.traffic import (
+    ACTIVITIES,
+    CONNECTION_STATES,
+    RESPONSE,
+    Array,
+    ConversationName,
+    Dictionaries,
+    Mask,
+    Tick,
+    status_name,
+)
+
+NAME = "flood"
+SLOTS = (
+    Slot(1, 20, 5),  # requests
+    Slot(10, 100, 5),
+    Slot(60, 20, 3),  # exceptions
+    Slot(60, 20, 3),  # writes
+    Slot(60, 30, 5),  # connections
+    Slot(1, 200, 5),  # broadcast
+    Slot(10, 1_000, 5),
+)
+"""Windows of each kind: their seconds, and by how many and how many times what was learned must be
+exceeded."""
+KINDS = {
+    "requests": slice(0, 2),
+    "exceptions": slice(2, 3),
+    "writes": slice(3, 4),
+    "connections": slice(4, 5),
+    "broadcast": slice(5, 7),
+}
+HALF_OPEN = Slot(10, 50, 5)
+GRAVE = 4
+"""So many times the limit is graver."""
+LONGEST_PAUSE = 60
+"""Seconds that a pause counts at most: nothing is learned from it."""
+MOST_CONVERSATIONS = 16_384
+MOST_SERVICES = 16_384
+MOST_REFUSED = 4_096
+"""Distinct refusals of a minute; what is beyond counts as said once."""
+MOST_FINDINGS = 64
+"""Findings of a kind in one tick; what goes beyond is told in the last one."""
+MOST_SPELLED = 32
+FEW = 8_192
+"""Up to so many ids, counting all of them costs less than sorting those of a tick."""
+
+_ATTEMPTED, _OPEN, _REFUSED = map(CONNECTION_STATES.index, ("attempted", "open", "refused"))
+_MINUTE = 60
+_WRITING: Mask = np.array([one in {"write", "control"} for one in ACTIVITIES])
+_UNMET, _SINGLE, _GROUP = range(3)
+
+_Service: TypeAlias = tuple[int, str, int]
+"""VLAN, address and port of a server."""
+
+
+class FloodState(msgspec.Struct, forbid_unknown_fields=True):
+    """The checked form of the detector's state."""
+
+    conversations: RatesState
+    services: RatesState
+    refused: Annotated[list[int], msgspec.Meta(max_length=MOST_REFUSED)]
+    minute: int
+    accepted: list[list[str | int]]
+    closed: bool
+    listened: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    second: Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How much of a kind each of some conversations (distinct ids) has in a tick."""
+
+    ids: Array
+    counts: Array
+
+
+_NOTHING = _Count(np.empty(0, np.uint32), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """A window that holds too much."""
+
+    id: int
+    count: int  # in this tick
+    total: int
+    most: int
+    limit: int
+    seconds: int
+
+
+class Flood(Detector):
+    """Knows how much of what is usual, and says where it is far more."""
+
+    name = NAME
+
+    def __init__(self) -> None:
+        self._conversations = Rates(ConversationName, SLOTS, MOST_CONVERSATIONS)
+        self._services = Rates(_Service, [HALF_OPEN], MOST_SERVICES)
+        self._accepted = Causes(NAME)
+        self._declared = False
+        self._closed = False
+        self._listened = 0
+        self._second: int | None = None
+        self._names: Dictionaries | None = None
+        self._group: Array = np.zeros(64, np.uint8)  # by conversation: whether it is a call
+        self._refused: dict[int, None] = {}  # digests of what was refused in the minute
+        self._minute = -1
+        self._counted: dict[str, _Count] = {}
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often there was no room for a conversation or service, and how many had to go."""
+        ledgers = self._conversations.ledger, self._services.ledger
+        return {
+            "refused": sum(one.refused for one in ledgers),
+            "evicted": sum(one.evicted for one in ledgers),
+        }
+
+    # --- judging -----------------------------------------------------------------------------
+
+    def judge(self, tick: Tick) -> Sequence[Finding]:
+        """Say where far more is said than ever. Nothing is learned."""
+        self._look_at(tick.names)
+        self._counted = self._count(tick)
+        if self._declared or not self._counted:
+            return []
+        findings: list[Finding] = []
+        for kind, count in self._counted.items():
+            if over := self._over(tick, kind, count):
+                findings.extend(self._told(tick, kind, over))
+        return findings
+
+    def _over(self, tick: Tick, kind: str, count: _Count) -> list[_Over]:
+        """Which windows hold too much, in the order of ids; of each the one that does so most."""
+        rates, slots, slot_table = self._rates(kind)
+        if not rates.may_exceed(slots, count.counts, tick.second):
+            return []
+        rows = self._find(tick, kind, count.ids)
+        totals = rates.totals(rows, slots, count.counts, tick.second)
+        most = rates.most(rows, slots)
+        limits = rates.limits(most, slots)
+        over = totals > limits
+        if not over.any():
+            return []
+        listened = self._listened_until(tick.second)
+        ready = rates.is_known(rows, listened)
+        if kind in {"half-open", "broadcast"} and (self._closed or listened >= ENOUGH_SECONDS):
+            ready |= rows == UNKNOWN
+        found = []
+        for place in np.flatnonzero(over.any(axis=1) & ready & (count.counts > 0)).tolist():
+            slot = int(np.argmax(totals[place] / limits[place]))
+            found.append(
+                _Over(
+                    int(count.ids[place]),
+                    int(count.counts[place]),
+                    int(totals[place, slot]),
+                    int(most[place, slot]),
+                    int(limits[place, slot]),
+                    slot_table[slots][slot].seconds,
+                )
+            )
+        return found
+
+    def _told(self, tick: Tick, kind: str, over: Iterable[_Over]) -> Iterable[Finding]:
+        """A finding for each conversation, service or sender."""
+        merged: dict[Cause, list[_Over]] = {}
+        for one in over:
+            cause = _cause(kind, tick.names.conversation(one.id))
+            if cause not in self._accepted:
+                merged.setdefault(cause, []).append(one)
+        parts = sorted(merged.items(), key=lambda part: str(part[0]))
+        for place, (cause, which) in enumerate(parts[:MOST_FINDINGS]):
+            further = parts[MOST_FINDINGS:] if place == MOST_FINDINGS - 1 else []
+            yield self._finding(tick, kind, cause, which, [one for _, one in further])
+
+    def _finding(
+        self,
+        tick: Tick,
+        kind: str,
+        cause: Cause,
+        which: Sequence[_Over],
+        further: Sequence[Sequence[_Over]],
+    ) -> Finding:
+        worst = _worst(which)
+        every = [*which, *(one for more in further for one in more)]
+        rows = self._rows(tick, kind, [one.id for one in every])
+        words = _words(tick, kind, rows, which)
+        if further:
+            words["observed"] += f"; and {len(further):,} further floods in the same second"
+        finding = finding_over(
+            tick,
+            rows,
+            detector=NAME,
+            kind=f"{NAME}.{kind}",
+            cause=cause,
+            severity="high" if worst.total >= GRAVE * worst.limit else None,
+            score=self._sureness(tick.second) * (1 - worst.limit / (2 * worst.total)),
+            **words,
+        )
+        return replace(finding, count=sum(one.count for one in which))
+
+    def _rows(self, tick: Tick, kind: str, ids: Sequence[int]) -> dict[str, Array]:
+        """The rows of a tick that a flood of a kind consists of."""
+        tables, symbols = tick.tables, tick.names.symbols
+        if kind == "broadcast":
+            return {"traffic": np.flatnonzero(np.isin(tables.traffic.conversation, ids))}
+        if kind in {"connections", "half-open"}:
+            column, state = tables.connections.conversation, tables.connections.state
+            wanted = _OPEN if kind == "connections" else _ATTEMPTED
+            if kind == "half-open":
+                services = {_service(tick.names, id) for id in ids}
+                every = np.unique(column).tolist()
+                ids = [id for id in every if _service(tick.names, id) in services]
+            return {"connections": np.flatnonzero(np.isin(column, ids) & (state == wanted))}
+        symbol = tables.messages.symbol
+        mask = np.isin(tables.messages.conversation, ids)
+        role = symbols.role[symbol]
+        if kind == "exceptions":
+            mask &= (role == RESPONSE) & (symbols.status[symbol] != 0)
+        else:
+            mask &= role != RESPONSE
+            if kind == "writes":
+                mask &= _WRITING[symbols.activity[symbol]]
+            else:
+                said, number = np.unique(symbol[mask], return_counts=True)
+                mask &= np.isin(symbol, said[number > 1])
+        return {"messages": np.flatnonzero(mask)}
+
+    def _sureness(self, second: int) -> float:
+        listened = self._listened_until(second)
+        return 1.0 if self._closed else listened / (listened + ENOUGH_SECONDS)
+
+    # --- counting ----------------------------------------------------------------------------
+
+    def _count(self, tick: Tick, quarantine: Quarantine | None = None) -> dict[str, _Count]:
+        """What there is of each kind in a tick, or in what of it may be learned."""
+        tables = tick.tables
+        found: dict[str, _Count] = {}
+        clean = None if quarantine is None else quarantine.clean("messages")
+        if len(tables.messages):
+            self._count_messages(tick, clean, found)
+        if len(tables.connections):
+            clean = None if quarantine is None else quarantine.clean("connections")
+            self._count_connections(tick, clean, found)
+        if len(tables.traffic):
+            clean = None if quarantine is None else quarantine.clean("traffic")
+            self._count_broadcast(tick, clean, found)
+        return found
+
+    def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+        symbols = tick.names.symbols
+        symbol = _clean(tick.tables.messages.symbol, clean)
+        asked = symbols.role[symbol] != RESPONSE
+        requests = symbol[asked]
+        if len(requests):
+            said, number = _repeated(requests, symbols.size)
+            if len(said):
+                found["requests"] = _summed(symbols.conversation[said], number - 1)
+            writing = _WRITING[symbols.activity[requests]]
+            if writing.any():
+                ids = symbols.conversation[requests[writing]]
+                found["writes"] = _summed(ids, np.ones(len(ids), np.int64))
+        if len(requests) < len(symbol):
+            answers = symbol[~asked]
+            wrong = answers[symbols.status[answers] != 0]
+            if len(wrong):
+                said, number = np.unique(wrong, return_counts=True)
+                before = self._refused if tick.second // _MINUTE == self._minute else {}
+                new = [_digest(tick.names, id) not in before for id in said.tolist()]
+                counts = number - np.array(new, np.int64)
+                found["exceptions"] = _summed(symbols.conversation[said], counts)
+
+    def _count_connections(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+        connections = tick.tables.connections
+        state = _clean(connections.state, clean)
+        column = _clean(connections.conversation, clean)
+        opened = column[state == _OPEN]
+        if len(opened):
+            found["connections"] = _summed(opened, np.ones(len(opened), np.int64))
+        change = (state == _ATTEMPTED).astype(np.int64)
+        change -= (state == _OPEN) | (state == _REFUSED)
+        changed = change != 0
+        if changed.any():
+            ids, change = column[changed], change[changed]
+            distinct, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+            # Of all conversations with a service the first in the tick stands for it.
+            place_of: dict[_Service, int] = {}
+            services = [_service(tick.names, id) for id in distinct.tolist()]
+            for place in np.argsort(first, kind="stable").tolist():
+                place_of.setdefault(services[place], place)
+            to = np.array([place_of[one] for one in services], np.int64)
+            sums = np.bincount(to[inverse], change, minlength=len(distinct)).astype(np.int64)
+            kept = np.array(list(place_of.values()), np.int64)
+            kept = kept[[services[place][1] != "" for place in kept.tolist()]]
+            found["half-open"] = _Count(distinct[kept], sums[kept])
+
+    def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+        traffic = tick.tables.traffic
+        column = _clean(traffic.conversation, clean)
+        group = self._group[column]
+        if not len(group):
+            return
+        if group.min() == _UNMET:
+            for id in np.unique(column[group == _UNMET]).tolist():
+                self._group[id] = _SINGLE + _is_call(tick.names.conversation(id))
+            group = self._group[column]
+        if group.max() == _GROUP:
+            calls = group == _GROUP
+            # Who asks one after the other for the address of each is no flood, but a scan.
+            frames = _clean(traffic.client_frames, clean)[calls].astype(np.int64) - 1
+            found["broadcast"] = _summed(column[calls], np.maximum(frames, 0))
+
+    def _rates(self, kind: str) -> tuple[Rates, slice, Sequence[Slot]]:
+        if kind == "half-open":
+            return self._services, slice(0, 1), [HALF_OPEN]
+        return self._conversations, KINDS[kind], SLOTS
+
+    def _find(self, tick: Tick, kind: str, ids: Array) -> Array:
+        if kind == "half-open":
+            return self._services.ledger.find(ids, lambda id: _service(tick.names, id))
+        return self._conversations.ledger.find(ids, tick.names.conversation)
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def learn(self, tick: Tick, quarantine: Quarantine) -> None:
+        """Count everything, and learn the most of what nobody flagged."""
+        self._look_at(tick.names)
+        second, counted = tick.second, self._counted
+        listened = self._listened_until(second)
+        is_whole = all(
+            quarantine.clean(table) is None for table in ("messages", "connections", "traffic")
+        )
+        clean = counted if is_whole else self._count(tick, quarantine)
+        self._meet(tick, quarantine, counted, clean, listened)
+        for kind, count in counted.items():
+            rates, slots, _ = self._rates(kind)
+            unflagged = count.counts if is_whole else _aligned(count, clean.get(kind, _NOTHING))
+            rows = self._find(tick, kind, count.ids)
+            rates.take(
+                rows, slots, count.counts, unflagged, second,
+                free=self._declared, listened=listened,
+            )  # fmt: skip
+        if "exceptions" in counted or second // _MINUTE != self._minute:
+            self._keep_refused(tick)
+        self._listened, self._second = listened, second
+        self._counted = {}
+
+    def _meet(
+        self,
+        tick: Tick,
+        quarantine: Quarantine,
+        counted: Mapping[str, _Count],
+        clean: Mapping[str, _Count],
+        listened: int,
+    ) -> None:
+        """Conversations and services that nobody flagged are known from now on."""
+        names, second, tables = tick.names, tick.second, tick.tables
+        for table in ("messages", "connections"):
+            column = getattr(tables, table).conversation
+            if len(column):
+                ids = _clean(column, quarantine.clean(table))
+                self._conversations.meet(ids, names.conversation, second, listened)
+        if "broadcast" in counted:
+            ids = clean.get("broadcast", _NOTHING).ids
+            self._conversations.meet(ids, names.conversation, second, listened)
+        if "half-open" in counted:
+            ids = clean.get("half-open", _NOTHING).ids
+            self._services.meet(ids, lambda id: _service(names, id), second, listened)
+
+    def _keep_refused(self, tick: Tick) -> None:
+        minute = tick.second // _MINUTE
+        if minute != self._minute:
+            self._minute, self._refused = minute, {}
+        symbols, symbol = tick.names.symbols, tick.tables.messages.symbol
+        wrong = symbol[(symbols.role[symbol] == RESPONSE) & (symbols.status[symbol] != 0)]
+        for id in in_order(wrong):
+            if len(self._refused) < MOST_REFUSED:
+                self._refused[_digest(tick.names, id)] = None
+
+    def _listened_until(self, second: int) -> int:
+        if self._second is None:
+            return self._listened
+        return self._listened + min(max(second - self._second, 0), LONGEST_PAUSE)
+
+    def interrupt(self) -> None:
+        """Another capture, or time ran back: open windows are forgotten."""
+        self._conversations.interrupt()
+        self._services.interrupt()
+        self._refused, self._minute, self._second = {}, -1, None
+
+    def begin_learning(self) -> None:
+        """Everything that follows is normal."""
+        self._declared = True
+
+    def close_world(self) -> None:
+        """What was learned is the most there may be, but for a margin."""
+        self.interrupt()
+        self._conversations.close()
+        self._services.close()
+        self._declared, self._closed, self._listened = False, True, 0
+
+    # --- ids ---------------------------------------------------------------------------------
+
+    def _look_at(self, names: Dictionaries) -> None:
+        size = names.conversations.size
+        if names is not self._names:
+            self._names = names
+            self._group[:] = _UNMET
+        if len(self._group) < size:
+            grown = np.zeros(2 * size, np.uint8)
+            grown[: len(self._group)] = self._group
+            self._group = grown
+        self._conversations.follow(names, size)
+        self._services.follow(names, size)
+
+    def learned(self) -> Mapping[str, Array]:
+        """Ids of conversations whose maxima were learned."""
+        ids = self._conversations.ledger.learned()
+        if self._names is None or not len(ids):
+            return {"conversations": ids}
+        rows = self._conversations.ledger.find(ids, self._names.conversation)
+        return {"conversations": ids[self._conversations.is_known(rows, self._listened)]}
+
+    def forget(self, retired: Mapping[str, Array]) -> None:
+        """These ids stand for nothing any more, or soon for something else."""
+        ids = retired["conversations"]
+        self._conversations.ledger.forget(ids)
+        self._services.ledger.forget(ids)
+        self._group[ids[ids < len(self._group)]] = _UNMET
+
+    # --- what a person decides, and state ------------------------------------------------------
+
+    def accept(self, cause: Cause) -> bool:
+        """Tell floods of one kind, by one party, no more."""
+        return len(cause) > len((NAME, "kind")) and self._accepted.add(cause)
+
+    def undo(self, cause: Cause) -> bool:
+        """Tell them again."""
+        return self._accepted.remove(cause)
+
+    def readiness(self) -> Sequence[Readiness]:
+        """How far learning is, of each conversation."""
+        ledger = self._conversations.ledger
+        found = []
+        for name in ledger.names():
+            row = ledger.row(name)
+            heard = self._listened - int(ledger["met"][row])
+            left = 0 if ledger["closed"][row] else max(0, ENOUGH_SECONDS - heard)
+            found.append(Readiness(name, 1 - left / ENOUGH_SECONDS, float(left)))
+        return found
+
+    def state(self) -> State:
+        """Everything learned and counted, by name."""
+        state = FloodState(
+            self._conversations.state(),
+            self._services.state(),
+            sorted(self._refused),
+            self._minute,
+            self._accepted.state(),
+            self._closed,
+            self._listened,
+            self._second,
+        )
+        plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
+        return plain
+
+    def restore(self, state: State) -> None:
+        """Take back a state. Raises `StateError` if it is not one; then nothing has changed."""
+        checked, accepted = _checked(state)
+        conversations = Rates(ConversationName, SLOTS, MOST_CONVERSATIONS)
+        services = Rates(_Service, [HALF_OPEN], MOST_SERVICES)
+        try:
+            conversations.restore(checked.conversations)
+            services.restore(checked.services)
+        except ValueError as error:
+            raise _damage(error) from error
+        self._conversations, self._services = conversations, services
+        self._accepted, self._closed = accepted, checked.closed
+        self._refused, self._minute = dict.fromkeys(checked.refused), checked.minute
+        self._listened, self._second = checked.listened, checked.second
+        self._counted = {}
+        self._names = None
+
+    def merge(self, state: State) -> None:
+        """Take the maxima of both."""
+        checked, accepted = _checked(state)
+        is_blank = not self._closed and not self._listened
+        other = type(self)()
+        other.restore(state)
+        self._conversations.merge(checked.conversations)
+        self._services.merge(checked.services)
+        for cause in accepted:
+            self._accepted.add(cause)
+        self._closed = checked.closed if is_blank else self._closed and checked.closed
+        self._listened = max(self._listened, checked.listened)
+        self._refused, self._minute, self._second = {}, -1, None
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def _words(
+    tick: Tick,
+    kind: str,
+    rows: Mapping[str, Array],
+    which: Sequence[_Over],
+) -> dict[str, Any]:
+    """What a finding of a kind says, and of whom."""
+    worst = _worst(which)
+    name = tick.names.conversation(worst.id)
+    span = {1: "a second", _MINUTE: "a minute"}.get(worst.seconds, f"{worst.seconds} s")
+    total = f"{worst.total:,} in {span}"
+    most = f"{worst.most:,} in {span} (learned; told above {worst.limit:,})"
+    parts: dict[str, Any] = {"source": name.client, "target": name.server, "conversation": name}
+    if kind == "half-open":
+        clients = np.unique(
+            tick.names.conversations.client[
+                tick.tables.connections.conversation[rows["connections"]]
+            ]
+        )
+        addresses = sorted(str(tick.names.endpoint(id)) for id in clients.tolist())
+        who = addresses[0] if len(addresses) == 1 else f"{len(addresses):,} addresses"
+        only = len(addresses) == 1
+        return {
+            "source": name.client if only else None,
+            "target": name.server,
+            "conversation": name if only else None,
+            "expected": f"connections to port {name.port} of {name.server} that are begun and "
+            f"never opened: at most {most}",
+            "observed": f"{total} were begun and not opened; those of the last second by {who}",
+            "members": tuple(addresses[:MOST_MEMBERS]),
+            "baseline": (f"at most {worst.most:,} half-open connections in {span}",),
+        }
+    parts["baseline"] = (f"{kind} of {name}: at most {worst.most:,} in {span}",)
+    if kind == "broadcast":
+        groups = [tick.names.conversation(one.id) for one in which]
+        words = [f"{one.protocol} to {one.server}" for one in groups]
+        return {
+            **parts,
+            "target": name.server if len(groups) == 1 else None,
+            "conversation": name if len(groups) == 1 else None,
+            "expected": f"{name.client} sends at most {most} frames to everybody or to a group",
+            "observed": f"{total} frames: {spell_list(words)}",
+            "members": tuple(words[:MOST_MEMBERS]),
+        }
+    if kind == "connections":
+        return {
+            **parts,
+            "expected": f"{name.client} opens at most {most} connections to {name.server}",
+            "observed": f"{total} connections opened",
+        }
+    column = tick.tables.messages.symbol[rows["messages"]]
+    said = Counter(column.tolist())  # in the order of rows, and so are those of equal number
+    often = [id for id, _ in said.most_common(MOST_SPELLED)]
+    spelled = [tick.names.symbol(id) for id in often]
+    words = [spell_message(one) for one in spelled]
+    each = [f"{word} ({said[id]} times)" for word, id in zip(words, often, strict=True)]
+    parts["members"] = tuple(dict.fromkeys(words))[:MOST_MEMBERS]
+    parts["points"] = spell_points(spelled)
+    if kind == "exceptions":
+        errors = [status_name(name.protocol, one.status) for one in spelled]
+        return {
+            **parts,
+            "expected": f"{name.server} refuses the same requests of {name.client} at most {most}",
+            "observed": f"{total} are refused again ({spell_list(errors)}): "
+            f"{spell_list(words, '; ', most=3)}",
+        }
+    if kind == "writes":
+        return {
+            **parts,
+            "expected": f"{name.client} writes to {name.server} at most {most}",
+            "observed": f"{total} writes; in the last second {spell_list(words, '; ', most=4)}",
+        }
+    return {
+        **parts,
+        "expected": f"{name.client} repeats requests to {name.server} at most {most}",
+        "observed": f"{total} repeat what was asked in the same second: "
+        f"{spell_list(each, '; ', most=3)}",
+    }
+
+
+def _worst(which: Sequence[_Over]) -> _Over:
+    return max(which, key=lambda one: one.total / one.limit)
+
+
+def _cause(kind: str, name: ConversationName) -> Cause:
+    if kind == "half-open":
+        return (NAME, kind, *name.server, name.port)
+    if kind == "broadcast":
+        return (NAME, kind, *name.client)
+    return (NAME, kind, *flat(name))
+
+
+def _service(names: Dictionaries, id: int) -> _Service:
+    conversations = names.conversations
+    server = names.endpoint(int(conversations.server[id]))
+    return (*server, int(conversations.port[id]))
+
+
+def _is_call(name: ConversationName) -> bool:
+    return bool(name.client.address) and (name.protocol == "arp" or is_call(name))
+
+
+def _digest(names: Dictionaries, id: int) -> int:
+    spelled = repr(names.symbol(id)).encode("utf-8", "backslashreplace")
+    return int.from_bytes(blake2b(spelled, digest_size=7).digest(), "big")
+
+
+def _repeated(ids: Array, size: int) -> tuple[Array, Array]:
+    """Which ids (below `size`) stand more than once in a column, and how often."""
+    if size <= FEW:
+        numbers = np.bincount(ids)
+        said = np.flatnonzero(numbers > 1)
+        return said, numbers[said]
+    said, number = np.unique(ids, return_counts=True)
+    return said[number > 1], number[number > 1]
+
+
+def _summed(ids: Array, counts: Array) -> _Count:
+    distinct, inverse = np.unique(ids, return_inverse=True)
+    sums = np.bincount(inverse, counts, minlength=len(distinct)).astype(np.int64)
+    return _Count(distinct, sums)
+
+
+def _aligned(count: _Count, other: _Count) -> Array:
+    """The counts of `other` for the ids of `count`; 0 where it has none."""
+    if not len(other.ids):
+        return np.zeros(len(count.ids), np.int64)
+    order = np.argsort(other.ids)
+    ids, counts = other.ids[order], other.counts[order]
+    places = np.minimum(np.searchsorted(ids, count.ids), len(ids) - 1)
+    return np.where(ids[places] == count.ids, counts[places], 0)
+
+
+def _clean(column: Array, mask: Mask | None) -> Array:
+    return column if mask is None else column[mask]
+
+
+def _checked(state: State) -> tuple[FloodState, Causes]:
+    accepted = Causes(NAME)
+    try:
+        checked = msgspec.convert(state, FloodState)
+        accepted.restore(checked.accepted)
+    except ValueError as error:  # msgspec's own is one
+        raise _damage(error) from error
+    return checked, accepted
+
+
+def _damage(error: Exception) -> StateError:
+    return StateError(f"the state of the flood detector is damaged: {error}")
