@@ -82,7 +82,6 @@ FEW = 8_192
 _ATTEMPTED, _OPEN, _REFUSED = map(CONNECTION_STATES.index, ("attempted", "open", "refused"))
 _MINUTE = 60
 _WRITING: Mask = np.array([one in {"write", "control"} for one in ACTIVITIES])
-_UNMET, _SINGLE, _GROUP = range(3)
 
 _Service: TypeAlias = tuple[int, str, int]
 """VLAN, address and port of a server."""
@@ -138,7 +137,9 @@ class Flood(Detector):
         self._listened = 0
         self._second: int | None = None
         self._names: Dictionaries | None = None
-        self._group: Array = np.zeros(64, np.uint8)  # by conversation: whether it is a call
+        # By id: needs no further look.
+        self._single: Array = np.zeros(64, np.bool_)  # conversations that are no calls
+        self._plain: Array = np.zeros(64, np.bool_)  # symbols of neither writes nor refusals
         self._refused: dict[int, None] = {}  # digests of what was refused in the minute
         self._minute = -1
         self._counted: dict[str, _Count] = {}
@@ -286,25 +287,27 @@ class Flood(Detector):
     def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
         symbols = tick.names.symbols
         symbol = _clean(tick.tables.messages.symbol, clean)
+        if _is_repeated(symbol, symbols.size):
+            said, number = np.unique(symbol, return_counts=True)
+            more = (number > 1) & (symbols.role[said] != RESPONSE)
+            if more.any():
+                ids = symbols.conversation[said[more]]
+                found["requests"] = _summed(ids, number[more] - 1)
+        if self._plain[symbol].all():
+            return
         asked = symbols.role[symbol] != RESPONSE
-        requests = symbol[asked]
-        if len(requests):
-            said, number = _repeated(requests, symbols.size)
-            if len(said):
-                found["requests"] = _summed(symbols.conversation[said], number - 1)
-            writing = _WRITING[symbols.activity[requests]]
-            if writing.any():
-                ids = symbols.conversation[requests[writing]]
-                found["writes"] = _summed(ids, np.ones(len(ids), np.int64))
-        if len(requests) < len(symbol):
-            answers = symbol[~asked]
-            wrong = answers[symbols.status[answers] != 0]
-            if len(wrong):
-                said, number = np.unique(wrong, return_counts=True)
-                before = self._refused if tick.second // _MINUTE == self._minute else {}
-                new = [_digest(tick.names, id) not in before for id in said.tolist()]
-                counts = number - np.array(new, np.int64)
-                found["exceptions"] = _summed(symbols.conversation[said], counts)
+        writing = asked & _WRITING[symbols.activity[symbol]]
+        if writing.any():
+            ids = symbols.conversation[symbol[writing]]
+            found["writes"] = _summed(ids, np.ones(len(ids), np.int64))
+        wrong = ~asked & (symbols.status[symbol] != 0)
+        if wrong.any():
+            said, number = np.unique(symbol[wrong], return_counts=True)
+            before = self._refused if tick.second // _MINUTE == self._minute else {}
+            new = [_digest(tick.names, id) not in before for id in said.tolist()]
+            counts = number - np.array(new, np.int64)
+            found["exceptions"] = _summed(symbols.conversation[said], counts)
+        self._plain[symbol[~(writing | wrong)]] = True
 
     def _count_connections(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
         connections = tick.tables.connections
@@ -333,18 +336,18 @@ class Flood(Detector):
     def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
         traffic = tick.tables.traffic
         column = _clean(traffic.conversation, clean)
-        group = self._group[column]
-        if not len(group):
+        if self._single[column].all():
             return
-        if group.min() == _UNMET:
-            for id in np.unique(column[group == _UNMET]).tolist():
-                self._group[id] = _SINGLE + _is_call(tick.names.conversation(id))
-            group = self._group[column]
-        if group.max() == _GROUP:
-            calls = group == _GROUP
+        group = np.zeros(len(column), np.bool_)
+        for id in np.unique(column[~self._single[column]]).tolist():
+            if _is_call(tick.names.conversation(id)):
+                group |= column == id
+            else:
+                self._single[id] = True
+        if group.any():
             # Who asks one after the other for the address of each is no flood, but a scan.
-            frames = _clean(traffic.client_frames, clean)[calls].astype(np.int64) - 1
-            found["broadcast"] = _summed(column[calls], np.maximum(frames, 0))
+            frames = _clean(traffic.client_frames, clean)[group].astype(np.int64) - 1
+            found["broadcast"] = _summed(column[group], np.maximum(frames, 0))
 
     def _rates(self, kind: str) -> tuple[Rates, slice, Sequence[Slot]]:
         if kind == "half-open":
@@ -441,11 +444,9 @@ class Flood(Detector):
         size = names.conversations.size
         if names is not self._names:
             self._names = names
-            self._group[:] = _UNMET
-        if len(self._group) < size:
-            grown = np.zeros(2 * size, np.uint8)
-            grown[: len(self._group)] = self._group
-            self._group = grown
+            self._single[:] = self._plain[:] = False
+        self._single = _fit(self._single, size)
+        self._plain = _fit(self._plain, names.symbols.size)
         self._conversations.follow(names, size)
         self._services.follow(names, size)
 
@@ -462,7 +463,9 @@ class Flood(Detector):
         ids = retired["conversations"]
         self._conversations.ledger.forget(ids)
         self._services.ledger.forget(ids)
-        self._group[ids[ids < len(self._group)]] = _UNMET
+        self._single[ids[ids < len(self._single)]] = False
+        ids = retired["symbols"]
+        self._plain[ids[ids < len(self._plain)]] = False
 
     # --- what a person decides, and state ------------------------------------------------------
 
@@ -642,14 +645,13 @@ def _digest(names: Dictionaries, id: int) -> int:
     return int.from_bytes(blake2b(spelled, digest_size=7).digest(), "big")
 
 
-def _repeated(ids: Array, size: int) -> tuple[Array, Array]:
-    """Which ids (below `size`) stand more than once in a column, and how often."""
+def _is_repeated(ids: Array, size: int) -> bool:
+    """Whether one of some ids (below `size`) stands more than once in a column."""
+    if not len(ids):
+        return False
     if size <= FEW:
-        numbers = np.bincount(ids)
-        said = np.flatnonzero(numbers > 1)
-        return said, numbers[said]
-    said, number = np.unique(ids, return_counts=True)
-    return said[number > 1], number[number > 1]
+        return int(np.bincount(ids).max()) > 1
+    return len(np.unique(ids)) < len(ids)
 
 
 def _summed(ids: Array, counts: Array) -> _Count:
@@ -666,6 +668,15 @@ def _aligned(count: _Count, other: _Count) -> Array:
     ids, counts = other.ids[order], other.counts[order]
     places = np.minimum(np.searchsorted(ids, count.ids), len(ids) - 1)
     return np.where(ids[places] == count.ids, counts[places], 0)
+
+
+def _fit(column: Array, size: int) -> Array:
+    """`column` with at least `size` places; new ones are False."""
+    if len(column) >= size:
+        return column
+    grown = np.zeros(2 * size, np.bool_)
+    grown[: len(column)] = column
+    return grown
 
 
 def _clean(column: Array, mask: Mask | None) -> Array:
