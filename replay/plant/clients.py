@@ -7,15 +7,28 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
 
-from plant.devices import PLCS, Actuator, Plc, Read, SetPoint, Switch
+from plant.devices import (
+    LIFE_SIGN,
+    MAINTENANCE_READS,
+    PLCS,
+    Actuator,
+    Plc,
+    Read,
+    SetPoint,
+    Switch,
+    words_float,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterable, Iterator
 
     from pymodbus.pdu import ModbusPDU
 
@@ -23,6 +36,8 @@ Value = bool | float
 
 HMI_PERIOD = 1.0
 HISTORIAN_PERIOD = 5.0
+LIFE_SIGN_PERIOD = 5.0
+MAINTENANCE_PERIOD = 2.0
 # Polls are late by this much at most; a scheduler's wake-up, not a rhythm.
 JITTER_SECONDS = 0.008
 HMI_RECONNECT_POLLS = (45, 80)
@@ -34,6 +49,11 @@ WALK_HOLD_POLLS = 22
 CORRECTION_POLLS = 8
 DEVICE_INFORMATION_BASIC = 1
 DEVICE_INFORMATION_REGULAR = 2
+
+
+# Seconds between attempts to connect again; the last one repeats.
+BACK_OFF_SECONDS = (1.0, 2.0, 4.0, 4.0)
+LATE_SECONDS = 0.5
 
 
 class RefusedError(Exception):
@@ -48,13 +68,82 @@ def checked(answer: ModbusPDU, asked: object) -> ModbusPDU:
     return answer
 
 
-async def connect(plc: Plc) -> AsyncModbusTcpClient:
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a client meets trouble.
+
+    A patient one connects again, with back-off, when a PLC does not answer; others fail.
+    Of its polls `late_polls` (a share) are late by half a second.
+    """
+
+    patient: bool = False
+    late_polls: float = 0.0
+
+
+STRICT = Manners()
+
+
+async def connect(plc: Plc, retries: int = 3) -> AsyncModbusTcpClient:
     """Open a connection to the PLC; ConnectionError if it does not accept."""
-    client = AsyncModbusTcpClient(plc.host.address, reconnect_delay=0)
+    client = AsyncModbusTcpClient(plc.host.address, reconnect_delay=0, retries=retries)
     if not await client.connect():
         message = f"{plc.host.name} does not accept a connection"
         raise ConnectionError(message)
     return client
+
+
+class Line:
+    """A client's connection to one PLC, made again as its manners have it."""
+
+    def __init__(self, plc: Plc, rng: random.Random, manners: Manners = STRICT) -> None:
+        """Begin without a connection."""
+        self._plc, self._rng, self._manners = plc, rng, manners
+        self._client: AsyncModbusTcpClient | None = None
+
+    @property
+    def client(self) -> AsyncModbusTcpClient:
+        """The open connection; ConnectionError if there is none."""
+        if self._client is None:
+            message = f"{self._plc.host.name} is not connected"
+            raise ConnectionError(message)
+        return self._client
+
+    async def open(self) -> None:
+        """Connect, and close what was open before; a patient one goes on until it succeeds."""
+        self.close()
+        if not self._manners.patient:
+            self._client = await connect(self._plc)
+            return
+        tries = 0
+        while self._client is None:
+            try:
+                self._client = await connect(self._plc, retries=0)
+            except ConnectionError:
+                pause = BACK_OFF_SECONDS[min(tries, len(BACK_OFF_SECONDS) - 1)]
+                tries += 1
+                await asyncio.sleep(pause * self._rng.uniform(0.95, 1.05))
+
+    async def attempt(self, poll: Awaitable[None]) -> None:
+        """Await one poll; a patient one connects again if it fails."""
+        try:
+            await poll
+        except (ModbusException, ConnectionError):
+            if not self._manners.patient:
+                raise
+            await self.open()
+
+    async def sleep_until(self, moment: float) -> None:
+        """Sleep until `moment`, and late by a little jitter, rarely by half a second."""
+        late = self._manners.late_polls
+        if late and self._rng.random() < late:
+            moment += LATE_SECONDS
+        await sleep_until(moment, self._rng)
+
+    def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 async def read(client: AsyncModbusTcpClient, what: Read) -> list[int]:
@@ -108,6 +197,36 @@ class Operator:
         self._plan = self._schedule(walk=walk)
         self._next = next(self._plan)
         self._strange: dict[str, int] = {}
+        self._orders: list[tuple[Actuator, Value]] = []
+        self.held: set[str] = set()
+        # Of a shift: how much longer than usual it waits between two actions, and which
+        # part of a set point's span it uses.
+        self.pace = 1.0
+        self.band = (0.0, 1.0)
+
+    def adopt(self, coils: list[int], holding: list[int]) -> None:
+        """Take what the PLC shows as what is wanted."""
+        for actuator in self._plc.actuators:
+            if isinstance(actuator, Switch):
+                end = actuator.address + actuator.count
+                self._values[actuator.tag] = all(coils[actuator.address : end])
+            else:
+                words = holding[actuator.address : actuator.address + 1 + actuator.pair]
+                self._values[actuator.tag] = words_float(words) if actuator.pair else words[0]
+
+    def order(self, actuator: Actuator, value: Value) -> None:
+        """Write this after the next poll, and take it as what is wanted."""
+        self._orders.append((actuator, value))
+
+    def take_orders(self) -> list[tuple[Actuator, Value]]:
+        """Hand out what was ordered since the last poll."""
+        orders, self._orders = self._orders, []
+        self._values |= {actuator.tag: value for actuator, value in orders}
+        return orders
+
+    def wanted(self, actuator: Actuator) -> Value:
+        """Say what value this actuator should have."""
+        return self._values[actuator.tag]
 
     def decide(
         self, poll: int, coils: list[int], holding: list[int]
@@ -119,6 +238,8 @@ class Operator:
         if poll < due:
             return None
         self._next = next(self._plan)
+        if actuator.tag in self.held:
+            return None
         value = self._choose(actuator) if due >= self._walk_end else self._walk(due)
         self._values[actuator.tag] = value
         return actuator, value
@@ -150,13 +271,15 @@ class Operator:
             self._rng.shuffle(deck)
             for actuator in deck:
                 yield poll, actuator
-                poll += self._rng.randint(*ACTION_POLLS)
+                poll += round(self._rng.randint(*ACTION_POLLS) * self.pace)
 
     def _choose(self, actuator: Actuator) -> Value:
         now = self._values[actuator.tag]
         if isinstance(actuator, Switch):
             return not now
-        return self._rng.choice([value for value in actuator.choices() if value != now])
+        choices = actuator.choices()
+        low, high = (round(share * (len(choices) - 1)) for share in self.band)
+        return self._rng.choice([value for value in choices[low : high + 1] if value != now])
 
     def _correct(self, coils: list[int], holding: list[int]) -> tuple[Actuator, Value] | None:
         for tag, value in self._values.items():
@@ -177,61 +300,147 @@ async def sleep_until(moment: float, rng: random.Random) -> None:
     await asyncio.sleep(max(0.0, moment + late - asyncio.get_running_loop().time()))
 
 
+class Watch:
+    """An HMI's polling of one PLC, and what its operator writes there."""
+
+    def __init__(
+        self,
+        plc: Plc,
+        rng: random.Random,
+        operator: Operator,
+        manners: Manners = STRICT,
+        *,
+        adopt: bool = False,
+    ) -> None:
+        """With `adopt` the operator takes over what the first poll shows."""
+        self.plc, self.operator = plc, operator
+        self.line = Line(plc, rng, manners)
+        # Units that are not polled for now.
+        self.idle_units: set[int] = set()
+        self._rng, self._adopt = rng, adopt
+        self._poll = 0
+
+    async def run(self, end: float) -> None:
+        """Poll until the loop's clock shows `end`."""
+        loop = asyncio.get_running_loop()
+        moment = loop.time() + PLCS.index(self.plc) * HMI_PERIOD / 3
+        reconnect = self._rng.randint(*HMI_RECONNECT_POLLS)
+        try:
+            await self.line.sleep_until(moment)
+            await self.line.open()
+            while moment < end:
+                if self._poll >= reconnect:
+                    await self.line.open()
+                    reconnect = self._poll + self._rng.randint(*HMI_RECONNECT_POLLS)
+                await self.line.attempt(self._cycle())
+                self._poll += 1
+                # Polls that were missed meanwhile are not made up for.
+                moment += HMI_PERIOD * max(1, math.ceil((loop.time() - moment) / HMI_PERIOD))
+                await self.line.sleep_until(moment)
+        finally:
+            self.line.close()
+
+    async def _cycle(self) -> None:
+        images = {
+            (what.function, what.unit): await read(self.line.client, what)
+            for what in self.plc.hmi_reads
+            if what.unit not in self.idle_units
+        }
+        coils, holding = images[1, 1], images[3, 1]
+        if self._adopt:
+            self.operator.adopt(coils, holding)
+            self._adopt = False
+        if action := self.operator.decide(self._poll, coils, holding):
+            await write(self.line.client, *action)
+        for order in self.operator.take_orders():
+            await write(self.line.client, *order)
+
+
 async def watch(plc: Plc, seed: int, end: float, *, walk: bool) -> None:
     """Poll one PLC for the HMI until `end`, and write what its operator wants."""
     rng = random.Random(f"{seed}/hmi/{plc.host.name}")
-    operator = Operator(plc, rng, walk=walk)
-    moment = asyncio.get_running_loop().time() + PLCS.index(plc) * HMI_PERIOD / 3
-    await sleep_until(moment, rng)
-    client = await connect(plc)
-    reconnect = rng.randint(*HMI_RECONNECT_POLLS)
-    poll = 0
-    while moment < end:
-        if poll == reconnect:
-            client.close()
-            client = await connect(plc)
-            reconnect += rng.randint(*HMI_RECONNECT_POLLS)
-        images = {(what.function, what.unit): await read(client, what) for what in plc.hmi_reads}
-        if action := operator.decide(poll, images[1, 1], images[3, 1]):
-            await write(client, *action)
-        poll += 1
-        moment += HMI_PERIOD
-        await sleep_until(moment, rng)
-    client.close()
+    await Watch(plc, rng, Operator(plc, rng, walk=walk)).run(end)
 
 
-async def record(plc: Plc, seed: int, end: float) -> None:
+async def record(plc: Plc, seed: int, end: float, manners: Manners = STRICT) -> None:
     """Read one PLC's blocks for the historian until `end`."""
     rng = random.Random(f"{seed}/historian/{plc.host.name}")
-    moment = asyncio.get_running_loop().time() + 0.5 + PLCS.index(plc) * 0.6
-    await sleep_until(moment, rng)
-    client = await connect(plc)
+    line = Line(plc, rng, manners)
+    loop = asyncio.get_running_loop()
+    moment = loop.time() + 0.5 + PLCS.index(plc) * 0.6
     reconnect = rng.randint(*HISTORIAN_RECONNECT_POLLS)
     poll = 0
-    while moment < end:
-        if poll == reconnect:
-            client.close()
-            client = await connect(plc)
-            reconnect += rng.randint(*HISTORIAN_RECONNECT_POLLS)
-        for what in plc.historian_reads:
-            await read(client, what)
-        poll += 1
-        moment += HISTORIAN_PERIOD
-        await sleep_until(moment, rng)
-    client.close()
+    try:
+        await line.sleep_until(moment)
+        await line.open()
+        while moment < end:
+            if poll == reconnect:
+                await line.open()
+                reconnect += rng.randint(*HISTORIAN_RECONNECT_POLLS)
+            await line.attempt(read_all(line, plc.historian_reads))
+            poll += 1
+            late = math.ceil((loop.time() - moment) / HISTORIAN_PERIOD)
+            moment += HISTORIAN_PERIOD * max(1, late)
+            await line.sleep_until(moment)
+    finally:
+        line.close()
+
+
+async def read_all(line: Line, reads: Iterable[Read]) -> None:
+    """Read one after the other."""
+    for what in reads:
+        await read(line.client, what)
+
+
+async def attend(plc: Plc, seed: int, end: float, manners: Manners = STRICT) -> None:
+    """Read one PLC's life sign for the standby HMI until `end`."""
+    rng = random.Random(f"{seed}/standby/{plc.host.name}")
+    line = Line(plc, rng, manners)
+    moment = asyncio.get_running_loop().time() + 1.2 + PLCS.index(plc) * 0.9
+    try:
+        await line.sleep_until(moment)
+        await line.open()
+        while moment < end:
+            await line.attempt(read_all(line, (LIFE_SIGN,)))
+            late = math.ceil((asyncio.get_running_loop().time() - moment) / LIFE_SIGN_PERIOD)
+            moment += LIFE_SIGN_PERIOD * max(1, late)
+            await line.sleep_until(moment)
+    finally:
+        line.close()
+
+
+async def identify(client: AsyncModbusTcpClient, plc: Plc, rng: random.Random) -> None:
+    """Ask a PLC what it is and whether it echoes, as an engineer's tool does when it opens."""
+    for code in (DEVICE_INFORMATION_BASIC, DEVICE_INFORMATION_REGULAR):
+        checked(await client.read_device_information(read_code=code), plc)
+    checked(await client.diag_query_data(rng.randbytes(2)), plc)
 
 
 async def visit(seed: int, seconds: float) -> None:
-    """Identify and echo each PLC once, as an engineer's tool does when it opens."""
+    """Identify and echo each PLC once."""
     rng = random.Random(f"{seed}/engineering")
     await asyncio.sleep(seconds * rng.uniform(0.3, 0.6))
     for plc in PLCS:
         client = await connect(plc)
-        for code in (DEVICE_INFORMATION_BASIC, DEVICE_INFORMATION_REGULAR):
-            checked(await client.read_device_information(read_code=code), plc)
-        checked(await client.diag_query_data(rng.randbytes(2)), plc)
+        await identify(client, plc, rng)
         client.close()
         await asyncio.sleep(rng.uniform(1.0, 2.0))
+
+
+async def maintain(plc: Plc, rng: random.Random, seconds: float, manners: Manners) -> None:
+    """Open the engineer's tool on one PLC for `seconds`: identify it, then read all of it."""
+    line = Line(plc, rng, manners)
+    try:
+        await line.open()
+        moment = asyncio.get_running_loop().time()
+        end = moment + seconds
+        await line.attempt(identify(line.client, plc, rng))
+        while moment < end:
+            await line.attempt(read_all(line, MAINTENANCE_READS))
+            moment += MAINTENANCE_PERIOD
+            await line.sleep_until(moment)
+    finally:
+        line.close()
 
 
 async def work(role: str, seed: int, seconds: float, *, walk: bool) -> None:

@@ -46,6 +46,12 @@ class Read:
     unit: int = 1
 
 
+# What a standby HMI reads to see that a PLC lives: its life counter.
+LIFE_SIGN = Read(4, 7, 1)
+# What an engineer's tool reads while it is open: all registers there are.
+MAINTENANCE_READS = (Read(3, 0, 16), Read(4, 0, 16))
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """Coils that an operator switches together; one by FC 5, more by FC 15."""
@@ -102,6 +108,11 @@ HMI = Host("hmi", "10.20.2.10", "00:d0:c9:3a:51:10")
 HISTORIAN = Host("historian", "10.20.2.20", "3c:52:82:6b:1e:20")
 ENGINEERING = Host("engineering", "10.20.2.30", "48:4d:7e:a4:07:30")
 ROGUE = Host("rogue", "10.20.2.66", "b8:27:eb:5d:c0:66")
+STANDBY = Host("standby", "10.20.2.11", "00:d0:c9:3a:51:11")
+ROUTER = Host("router", "10.20.0.1", "00:09:0f:2c:80:01")
+# Behind the router; their MACs are never seen in the plant.
+ARCHIVE = Host("archive", "10.30.0.5", "3c:52:82:90:ab:05")
+TIME_SERVER = Host("time", "10.30.0.2", "00:80:ea:61:07:02")
 
 PLC_1 = Plc(
     host=Host("plc-1", "10.20.1.11", "00:80:f4:12:9c:11"),

@@ -6,6 +6,7 @@ the set points span, so that a run of minutes has seen the whole of normal.
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LIFE_COUNTER_WRAP = 100
 # The day tank is filled from the lower level to the upper one.
 TANK_PERCENT = (40.0, 80.0)
+# Metres by which the inlet chamber stands lower when little is drawn, and where that ends.
+LEVEL_DROP = 0.12
+LOWEST_LEVEL = 2.5
 
 
 @dataclass(slots=True)
@@ -30,7 +34,11 @@ class Image:
 
 
 class Process(Protocol):
-    """A piece of plant behind one PLC."""
+    """A piece of plant behind one PLC; its total outlives a reboot of the PLC."""
+
+    clock: Clock
+    total: float
+    elapsed: float
 
     def step(self, seconds: float, coils: list[bool], holding: list[int]) -> Image:
         """Let `seconds` pass under these commands and show the result."""
@@ -48,10 +56,44 @@ class Clock:
         """Start anywhere, as after a power-up in the past."""
         self._seconds = float(rng.randrange(LIFE_COUNTER_WRAP))
 
+    def restart(self) -> None:
+        """Count from 0, as after a reboot."""
+        self._seconds = 0.0
+
     def step(self, seconds: float) -> int:
         """Let `seconds` pass; the count now."""
         self._seconds = (self._seconds + seconds) % LIFE_COUNTER_WRAP
         return int(self._seconds)
+
+
+class Demand:
+    """What the town draws: from 0 to 1 in waves of about 50 minutes.
+
+    It moves what the set points leave free, and nothing beyond what they span.
+    """
+
+    def __init__(self, rng: random.Random, *, high: bool = False) -> None:
+        """Begin anywhere in a wave; with `high` at its top, so that a walk sees the most."""
+        self._phase = rng.uniform(0.0, 2 * math.pi)
+        if high:
+            self._phase = math.pi / 2
+        self._period = rng.uniform(2_700.0, 3_300.0)
+
+    def at(self, seconds: float) -> float:
+        """Say what is drawn `seconds` after the start."""
+        return 0.5 + 0.5 * math.sin(self._phase + 2 * math.pi * seconds / self._period)
+
+
+class Steady:
+    """A demand that never changes: all that the set points allow."""
+
+    def at(self, seconds: float) -> float:
+        """Say 1, at any time."""
+        del seconds
+        return 1.0
+
+
+AnyDemand = Demand | Steady
 
 
 def _volume(seed: int, litres: int) -> float:
@@ -59,19 +101,34 @@ def _volume(seed: int, litres: int) -> float:
     return float(litres + 900_000 * seed)
 
 
-class Intake:
+class Piece:
+    """What the pieces of plant have in common: the PLC's clock, and the town's demand."""
+
+    def __init__(self, rng: random.Random, demand: AnyDemand) -> None:
+        """Start the clock; the demand counts from here."""
+        self._rng = rng
+        self.clock = Clock(rng)
+        self.total = 0.0
+        self._demand, self.elapsed = demand, 0.0
+
+    def _draw(self, seconds: float) -> float:
+        self.elapsed += seconds
+        return self._demand.at(self.elapsed)
+
+
+class Intake(Piece):
     """PLC-1: three raw water pumps feed the inlet chamber through V-101."""
 
-    def __init__(self, seed: int, rng: random.Random) -> None:
+    def __init__(self, seed: int, rng: random.Random, demand: AnyDemand) -> None:
         """Start at rest near the set points."""
-        self._rng = rng
-        self._clock = Clock(rng)
+        super().__init__(rng, demand)
         self._level, self._flow = 3.0, 100.0
-        self._total = _volume(seed, 48_211_000)
+        self.total = _volume(seed, 48_211_000)
         self._running = [0.0, 0.0, 0.0]
 
     def step(self, seconds: float, coils: list[bool], holding: list[int]) -> Image:
         """Show level m, flow m3/h, litres in total, current 0.1 A, life counter."""
+        drawn = self._draw(seconds)
         valve = coils[3]
         self._running = [
             approach(was, float(run), 1.0, seconds)
@@ -80,9 +137,13 @@ class Intake:
         pumps = sum(self._running)
         limit = words_float(holding[2:4])
         flow = min(pumps * 75.0 * holding[1] / 1000.0, limit) if valve else 0.0
+        flow *= 0.9 + 0.1 * drawn
         self._flow = approach(self._flow, flow, 3.0, seconds)
-        self._level = approach(self._level, holding[0] / 100.0, 4.0, seconds)
-        self._total += self._flow / 3.6 * seconds
+        level = holding[0] / 100.0
+        # Drawing lowers the chamber below its set point, though not below the lowest one.
+        level = max(level - LEVEL_DROP * (1.0 - drawn), min(level, LOWEST_LEVEL))
+        self._level = approach(self._level, level, 4.0, seconds)
+        self.total += self._flow / 3.6 * seconds
         level = self._level + self._rng.uniform(-0.03, 0.03)
         current = round(pumps * holding[1] * 0.42 + self._rng.uniform(0, 4))
         feedback = [share > 0.5 for share in self._running]
@@ -92,38 +153,38 @@ class Intake:
             inputs=[
                 *float_words(round(level, 2)),
                 *float_words(round(self._flow + self._rng.uniform(0, 0.8), 1)),
-                *counter_words(int(self._total)),
+                *counter_words(int(self.total)),
                 current,
-                self._clock.step(seconds),
+                self.clock.step(seconds),
             ],
         )
 
 
-class Filtration:
+class Filtration(Piece):
     """PLC-2: two sand filters with backwash, and a turbidity meter behind them."""
 
-    def __init__(self, seed: int, rng: random.Random) -> None:
+    def __init__(self, seed: int, rng: random.Random, demand: AnyDemand) -> None:
         """Start with both filters half loaded."""
-        self._rng = rng
-        self._clock = Clock(rng)
+        super().__init__(rng, demand)
         self._pressure = [20.0, 20.0]
         self._flow, self._turbidity = 120.0, 0.3
-        self._total = _volume(seed, 31_870_000)
+        self.total = _volume(seed, 31_870_000)
 
     def step(self, seconds: float, coils: list[bool], holding: list[int]) -> Image:
         """Show two pressure drops kPa, flow 0.1 m3/h, total litres, life counter."""
+        drawn = self._draw(seconds)
         backwash = coils[2]
         rate = float(holding[1])
         limit = words_float(holding[2:4])
         for n in (0, 1):
-            loaded = min(8.0 + 30.0 * rate / 160.0, limit)
+            loaded = min((8.0 + 30.0 * rate / 160.0) * (0.92 + 0.08 * drawn), limit)
             target = loaded if coils[n] and not backwash else 5.0
             self._pressure[n] = approach(self._pressure[n], target, 4.0, seconds)
         open_filters = 0 if backwash else coils[0] + coils[1]
         self._flow = approach(self._flow, rate * open_filters / 2, 3.0, seconds)
         clarity = 0.1 + 0.4 * rate / 160.0 if open_filters else 0.1
         self._turbidity = approach(self._turbidity, clarity, 4.0, seconds)
-        self._total += self._flow / 3.6 * seconds
+        self.total += self._flow / 3.6 * seconds
         drops = [drop + self._rng.uniform(-0.2, 0.2) for drop in self._pressure]
         turbidity = self._turbidity + self._rng.uniform(0, 0.02)
         high = [drop > limit - 3.0 for drop in drops]
@@ -134,33 +195,33 @@ class Filtration:
                 *float_words(round(drops[0], 1)),
                 *float_words(round(drops[1], 1)),
                 round(self._flow * 10 + self._rng.uniform(0, 9)),
-                *counter_words(int(self._total)),
-                self._clock.step(seconds),
+                *counter_words(int(self.total)),
+                self.clock.step(seconds),
             ],
             turbidity_inputs=[*float_words(round(turbidity, 3)), 0],
         )
 
 
-class Dosing:
+class Dosing(Piece):
     """PLC-3: chlorine and caustic are dosed into the outlet main through V-304."""
 
-    def __init__(self, seed: int, rng: random.Random) -> None:
+    def __init__(self, seed: int, rng: random.Random, demand: AnyDemand) -> None:
         """Start near the set points with a half full day tank."""
-        self._rng = rng
-        self._clock = Clock(rng)
+        super().__init__(rng, demand)
         self._ph, self._chlorine = 7.4, 0.5
         self._tank, self._filling = rng.uniform(45.0, 75.0), False
-        self._total = _volume(seed, 2_406_000)
+        self.total = _volume(seed, 2_406_000)
 
     def step(self, seconds: float, coils: list[bool], holding: list[int]) -> Image:
         """Show pH, chlorine mg/l, tank 0.1 %, total ml, life counter."""
+        drawn = self._draw(seconds)
         chlorine_on, caustic_on = coils[0] and coils[3], coils[1] and coils[3]
-        chlorine = holding[0] / 100.0 if chlorine_on else 0.05
+        chlorine = holding[0] / 100.0 * (0.96 + 0.04 * drawn) if chlorine_on else 0.05
         ph = words_float(holding[2:4]) if caustic_on else 7.0
         self._chlorine = approach(self._chlorine, chlorine, 4.0, seconds)
         self._ph = approach(self._ph, ph, 4.0, seconds)
         stroke = holding[1] if chlorine_on else 0
-        self._total += stroke * 0.5 * seconds
+        self.total += stroke * 0.5 * seconds
         self._tank += seconds * (2.5 if self._filling else -1.0)
         self._tank = min(max(self._tank, TANK_PERCENT[0]), TANK_PERCENT[1])
         if self._tank in TANK_PERCENT:
@@ -174,14 +235,18 @@ class Dosing:
                 *float_words(round(measured_ph, 2)),
                 *float_words(round(measured_chlorine, 3)),
                 round(self._tank * 10),
-                *counter_words(int(self._total)),
-                self._clock.step(seconds),
+                *counter_words(int(self.total)),
+                self.clock.step(seconds),
             ],
         )
 
 
-def build_process(plc: str, seed: int) -> Process:
-    """Build the process behind the PLC of that name; KeyError if there is none."""
-    kinds: dict[str, Callable[[int, random.Random], Process]]
+def build_process(plc: str, seed: int, demand: AnyDemand | None = None, boot: int = 0) -> Process:
+    """Build the process behind the PLC of that name; KeyError if there is none.
+
+    `boot` counts reboots: each has its own noise.
+    """
+    kinds: dict[str, Callable[[int, random.Random, AnyDemand], Process]]
     kinds = {"plc-1": Intake, "plc-2": Filtration, "plc-3": Dosing}
-    return kinds[plc](seed, random.Random(f"{seed}/process/{plc}"))
+    again = f"/boot{boot}" if boot else ""
+    return kinds[plc](seed, random.Random(f"{seed}/process/{plc}{again}"), demand or Steady())

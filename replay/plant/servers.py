@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextvars
 import random
 import signal
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pymodbus.constants import ExcCodes
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
 from pymodbus.pdu.device import ModbusDeviceIdentification
+from pymodbus.pdu.mei_message import ReadDeviceInformationRequest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from plant.devices import PLC_2, PLC_BY_NAME, TURBIDITY_UNIT, Plc, Switch
-from plant.process import build_process
+from plant.process import Image, Process, build_process
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,10 +34,14 @@ UNIT = 1
 STEP_SECONDS = 0.25
 # A controller answers once in its scan; these are the bounds of that wait.
 SCAN_SECONDS = (0.002, 0.010)
+# One scan in two hundred and fifty takes longer; one in a thousand more than 60 ms.
+SLOW_SCAN_SECONDS = (0.012, 0.076)
+SLOW_SCANS = 0.004
 LARGEST_FUNCTION = 127
 # Function 8, sub-function 4, after the MBAP header.
 LISTEN_ONLY = bytes.fromhex("080004")
 MBAP_SIZE = 7
+_OWN_ACCESS = contextvars.ContextVar("own_access", default=False)
 
 
 class UnknownFunction(ModbusPDU):
@@ -74,6 +81,29 @@ def withhold_listen_only(sending: bool, packet: bytes) -> bytes:
     return packet
 
 
+@dataclass(slots=True)
+class Scan:
+    """How long requests wait for the PLC's scan; a share of `slow_scans` longer."""
+
+    rng: random.Random
+    slow_scans: float = 0.0
+
+    async def wait(self, *_: object) -> ExcCodes | None:
+        """Wait as a request does; the PLC's own program does not wait."""
+        if _OWN_ACCESS.get():
+            return None
+        slow = self.slow_scans and self.rng.random() < self.slow_scans
+        await asyncio.sleep(self.rng.uniform(*(SLOW_SCAN_SECONDS if slow else SCAN_SECONDS)))
+        return None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a PLC keeps without power: its holding registers, as far as they were read."""
+
+    holding: list[int] = field(default_factory=list)
+
+
 def _registers(size: int, values: dict[int, list[int]]) -> list[SimData]:
     words = [0] * size
     for address, value in values.items():
@@ -81,13 +111,8 @@ def _registers(size: int, values: dict[int, list[int]]) -> list[SimData]:
     return [SimData(0, values=words, datatype=DataType.REGISTERS)]
 
 
-def build_devices(plc: Plc, rng: random.Random) -> list[SimDevice]:
-    """Build the PLC's units with all actuators at their initial values."""
-
-    async def wait_for_scan(*_: object) -> ExcCodes | None:
-        await asyncio.sleep(rng.uniform(*SCAN_SECONDS))
-        return None
-
+def build_devices(plc: Plc, scan: Scan, memory: Memory) -> list[SimDevice]:
+    """Build the PLC's units with all actuators at their initial or remembered values."""
     coils = [False] * plc.coils
     holding: dict[int, list[int]] = {}
     for actuator in plc.actuators:
@@ -96,6 +121,8 @@ def build_devices(plc: Plc, rng: random.Random) -> list[SimDevice]:
             coils[actuator.address : end] = [actuator.initial] * actuator.count
         else:
             holding[actuator.address] = actuator.words(actuator.initial)
+    if memory.holding:
+        holding = {0: memory.holding}
     main = SimDevice(
         id=UNIT,
         simdata=(
@@ -104,17 +131,23 @@ def build_devices(plc: Plc, rng: random.Random) -> list[SimDevice]:
             _registers(plc.holding + 8, holding),
             _registers(plc.inputs + 8, {}),
         ),
-        action=wait_for_scan,
+        action=scan.wait,
     )
     if plc is not PLC_2:
         return [main]
-    meter = SimDevice(id=TURBIDITY_UNIT, simdata=_registers(8, {}), action=wait_for_scan)
+    meter = SimDevice(id=TURBIDITY_UNIT, simdata=_registers(8, {}), action=scan.wait)
     return [main, meter]
 
 
-async def run_process(plc: Plc, seed: int, server: ModbusTcpServer) -> None:
-    """Step the process for ever and show its image in the server."""
-    process = build_process(plc.host.name, seed)
+async def run_process(
+    plc: Plc,
+    process: Process,
+    server: ModbusTcpServer,
+    memory: Memory,
+    alter: Callable[[Image], Image] = lambda image: image,
+) -> None:
+    """Step the process for ever and show its image, as `alter` leaves it, in the server."""
+    _OWN_ACCESS.set(True)
     loop = asyncio.get_running_loop()
     read: Callable[[int, int, int, int], Awaitable[list[int] | list[bool]]]
     read = server.async_getValues
@@ -123,7 +156,8 @@ async def run_process(plc: Plc, seed: int, server: ModbusTcpServer) -> None:
         coils = [bool(coil) for coil in await read(UNIT, 1, 0, plc.coils)]
         holding = [int(word) for word in await read(UNIT, 3, 0, plc.holding)]
         now = loop.time()
-        image = process.step(now - last, coils, holding)
+        memory.holding = holding
+        image = alter(process.step(now - last, coils, holding))
         last = now
         await server.async_setValues(UNIT, 2, 0, image.discrete)
         await server.async_setValues(UNIT, 4, 0, image.inputs)
@@ -132,8 +166,8 @@ async def run_process(plc: Plc, seed: int, server: ModbusTcpServer) -> None:
         await asyncio.sleep(STEP_SECONDS)
 
 
-async def serve(plc: Plc, seed: int, seconds: float) -> None:
-    """Serve until SIGTERM, at most for `seconds`."""
+def build_server(plc: Plc, devices: list[SimDevice]) -> ModbusTcpServer:
+    """Build the server of a PLC; `serve_forever` starts it."""
     identity = ModbusDeviceIdentification(  # type: ignore[no-untyped-call]
         info_name={
             "VendorName": plc.vendor,
@@ -145,15 +179,32 @@ async def serve(plc: Plc, seed: int, seconds: float) -> None:
             "UserApplicationName": f"water works {plc.host.name}",
         }
     )
-    server = ModbusTcpServer(
-        build_devices(plc, random.Random(f"{seed}/scan/{plc.host.name}")),
+
+    def be_this_one(sending: bool, pdu: ModbusPDU) -> ModbusPDU:
+        # pymodbus has one identity a process, which several PLCs share here; it answers
+        # this request before it looks at another.
+        if not sending and isinstance(pdu, ReadDeviceInformationRequest):
+            server.control.Identity.update(identity)
+        return pdu
+
+    server: ModbusTcpServer = ModbusTcpServer(
+        devices,
         identity=identity,
         address=(plc.host.address, MODBUS_PORT),
         trace_packet=withhold_listen_only,
+        trace_pdu=be_this_one,
         custom_pdu=unknown_functions(),
     )
+    return server
+
+
+async def serve(plc: Plc, seed: int, seconds: float) -> None:
+    """Serve until SIGTERM, at most for `seconds`."""
+    scan, memory = Scan(random.Random(f"{seed}/scan/{plc.host.name}")), Memory()
+    server = build_server(plc, build_devices(plc, scan, memory))
     await server.serve_forever(background=True)
-    process = asyncio.create_task(run_process(plc, seed, server))
+    behind = build_process(plc.host.name, seed)
+    process = asyncio.create_task(run_process(plc, behind, server, memory))
     ended = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set_result, None)
     print("ready", flush=True)
