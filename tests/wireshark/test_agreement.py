@@ -150,7 +150,10 @@ def test_every_function_agrees(tmp_path: Path, tshark: tuple[int, int, int]) -> 
     assert_explained(capture, difference, tshark)
 
 
-@pytest.mark.parametrize("capture", captures_below(REPOSITORY / "replay" / "captures"))
+# Of simulated captures, in which the mirror loses frames, tests/replay compares what it can.
+@pytest.mark.parametrize(
+    "capture", captures_below(REPOSITORY / "replay" / "captures", "[an]*/*.pcap.gz")
+)
 def test_recorded_plant_agrees(capture: Path, tshark: tuple[int, int, int]) -> None:
     difference = compare(capture)
     assert difference.total > 4000
