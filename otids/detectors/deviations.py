@@ -278,9 +278,7 @@ def tell(tick: Tick, points: Points, found: Iterable[Deviation]) -> list[Finding
     """One finding for each kind and device, and of writes for each writer."""
     groups: dict[tuple[Any, ...], list[Deviation]] = {}
     for one in found:
-        conversation = tick.names.conversation(
-            int(tick.tables.messages.conversation[one.message])
-        )
+        conversation = tick.names.conversation(int(tick.tables.messages.conversation[one.message]))
         point = points.ledger.name(one.row).point
         writer = conversation.client if one.kind is Kind.WRITTEN else None
         groups.setdefault((one.kind.kind, point.server, point.unit, writer), []).append(one)

@@ -218,9 +218,7 @@ class Timing(Detector):
             return
         rows = np.unique(heard.sorted[is_fast])
         shortest: dict[int, int] = {}
-        for row, span in zip(
-            heard.sorted[is_fast].tolist(), spans[is_fast].tolist(), strict=True
-        ):
+        for row, span in zip(heard.sorted[is_fast].tolist(), spans[is_fast].tolist(), strict=True):
             shortest[row] = min(span, shortest.get(row, span))
         yield from self._told(
             tick,
@@ -246,8 +244,7 @@ class Timing(Detector):
         names = [table.name(row) for row in group]
         periods = [int(table["period"][row]) for row in group]
         factors = [
-            RUN * period / max(shortest[row], 1)
-            for row, period in zip(group, periods, strict=True)
+            RUN * period / max(shortest[row], 1) for row, period in zip(group, periods, strict=True)
         ]
         most = int(np.argmax(factors))
         least = int(table["shortest"][group[most]])
@@ -287,7 +284,10 @@ class Timing(Detector):
         yield from self._told(
             tick,
             "drift",
-            (self._drift_finding(tick, heard, group, moved) for group in self._by_conversation(rows)),
+            (
+                self._drift_finding(tick, heard, group, moved)
+                for group in self._by_conversation(rows)
+            ),
         )
 
     def _drift_finding(
@@ -427,7 +427,9 @@ class Timing(Detector):
         asked = int(table["asked"][group].sum())
         longest = int(table["spell"][group].max())
         functions = distinct(function_name(about.protocol, one.function) for one in names)
-        learned = f"; it never took longer than {spell_span(longest)} to answer again" if longest else ""
+        learned = (
+            f"; it never took longer than {spell_span(longest)} to answer again" if longest else ""
+        )
         return finding_over(
             tick,
             {"messages": places},
@@ -570,7 +572,9 @@ def _observed_silence(found: Silence) -> str:
         return f"{about.server} is polled by none of {clients} any more; last heard {since} ago"
     if found.level == "conversation":
         tries = ", though it tries to connect" if found.tries else ""
-        return f"{about.server} is no longer polled by {about.client}{tries}; last heard {since} ago"
+        return (
+            f"{about.server} is no longer polled by {about.client}{tries}; last heard {since} ago"
+        )
     if found.level == "unit":
         unit = found.symbols[0].unit
         return f"unit {unit} of {about.server} is no longer polled by {about.client}; last heard {since} ago"

@@ -161,7 +161,11 @@ class Values(Detector):
             beyond &= still
         frozen &= (since != LONG_AGO) & (time - points["last_time"][row] <= LONGEST_PAUSE * SECOND)
         for place in _first(row, np.flatnonzero(frozen)):
-            of = int(row[place]) if points.pair[row[place]] == UNKNOWN else int(points.pair[row[place]])
+            of = (
+                int(row[place])
+                if points.pair[row[place]] == UNKNOWN
+                else int(points.pair[row[place]])
+            )
             found.append(
                 Deviation(
                     Kind.FROZEN, of, int(heard.samples.message[place]), float(points["last"][of]),
@@ -169,7 +173,11 @@ class Values(Detector):
                 )
             )  # fmt: skip
         for place in _first(row, np.flatnonzero(beyond)):
-            of = int(row[place]) if points.pair[row[place]] == UNKNOWN else int(points.pair[row[place]])
+            of = (
+                int(row[place])
+                if points.pair[row[place]] == UNKNOWN
+                else int(points.pair[row[place]])
+            )
             number = float(points["last"][of])
             if not limits.lower[of] <= number <= limits.upper[of]:
                 message = int(heard.samples.message[place])
@@ -293,8 +301,11 @@ class Values(Detector):
         if clean is not None:
             writes = writes.only(np.flatnonzero(clean[writes.message]))
         rows = points.find(writes)
-        is_open = (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared \
-            if len(points.ledger) else np.ones(len(rows), np.bool_)
+        is_open = (
+            (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
+            if len(points.ledger)
+            else np.ones(len(rows), np.bool_)
+        )
         if is_open.any():
             points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
             rows = points.find(writes)

@@ -66,7 +66,6 @@ class Limits:
     taking: Array  # ns from a write until it is read back
     gap: Array  # ns between two readings beyond which they are not compared
 
-
     def silence(self, rows: Array) -> None:
         """Judge nothing of these rows any more."""
         for one in fields(self):
@@ -143,7 +142,9 @@ def _types(columns: Mapping[str, Array], form: Array, span: Array, is_known: Mas
         (rises & wraps, CYCLE),
         (is_sparse, STATES),
     ]
-    found: Array = np.select([where for where, _ in choices], [type_ for _, type_ in choices], CONTINUOUS)
+    found: Array = np.select(
+        [where for where, _ in choices], [type_ for _, type_ in choices], CONTINUOUS
+    )
     return found
 
 

@@ -67,7 +67,9 @@ def _smallest() -> Column:
 
 LEARNED: Mapping[str, Column] = {
     "count": _count(),  # seconds in which it was read
-    "heard": Column("<i8", join=np.add, low=0, high=2**33),  # seconds over which it was read, without pauses
+    "heard": Column(
+        "<i8", join=np.add, low=0, high=2**33
+    ),  # seconds over which it was read, without pauses
     "news": _count(np.maximum),  # of `heard`, when its span last grew
     "low": _smallest(),
     "high": _largest(fill=-FAR),

@@ -15,6 +15,7 @@ from plant.devices import (
     ENGINEERING,
     HISTORIAN,
     HMI,
+    PLC_3,
     PLCS,
     ROGUE,
     ROUTER,
@@ -161,6 +162,8 @@ class Plant:
         self.historian = self.network.add(HISTORIAN, PC)
         self.engineering = self.network.add(ENGINEERING, PC)
         self.rogue = self.network.add(ROGUE, SERVER)
+        # It was plugged in beside PLC-3, behind the switch that is watched.
+        self.network.mirror.join(ROGUE.mac, PLC_3.host.mac)
         self.pusher = Pusher(self.historian, random.Random(f"{seed}/archive"))
         self.labels: list[Label] = []
         self.events: list[Label] = []

@@ -69,13 +69,21 @@ CONTROLLER = Stack(64, 8_192, MSS_OPTION, (60e-6, 180e-6), (20e-6, 80e-6), count
 
 
 class Mirror:
-    """What a mirror port of the switch shows: every frame once, in order of time."""
+    """What a mirror port of the switch shows: every frame once, in order of time.
+
+    What two hosts at the same port of it say to each other does not pass it.
+    """
 
     def __init__(self, epoch: float) -> None:
         """Begin at `epoch`, seconds since 1970 at which the loop's time is 0."""
         self._epoch = round(epoch * MICROSECONDS)
         self._frames: list[tuple[int, bytes]] = []
         self._gaps: list[tuple[float, float]] = []
+        self._neighbours: set[frozenset[str]] = set()
+
+    def join(self, one: str, other: str) -> None:
+        """Put two MACs behind the same port: their own frames do not pass."""
+        self._neighbours.add(frozenset((one, other)))
 
     def lose(self, start: float, end: float) -> None:
         """Show nothing from `start` to `end`, loop seconds."""
@@ -87,7 +95,7 @@ class Mirror:
 
     def record(self, time: float, target: str, source: str, content: Packet | Arp) -> None:
         """Take a frame that passes at loop time `time`."""
-        if self.shows(time):
+        if self.shows(time) and frozenset((target, source)) not in self._neighbours:
             moment = self._epoch + int(time * MICROSECONDS)
             self._frames.append((moment, encode(target, source, content)))
 
