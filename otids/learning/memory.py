@@ -250,8 +250,7 @@ class Memory:
         vocabulary, plant = known.vocabulary, self.plant
         whole = True
         if vocabulary.novelties(spelled):
-            if not known.closed:
-                known.at_last_new = known.messages
+            known.news(plant.listened)
             before = len(vocabulary)
             whole = plant.words < MOST_WORDS and vocabulary.learn(spelled)
             plant.words += len(vocabulary) - before

@@ -16,7 +16,7 @@ from otids.traffic import ConversationName, EndpointName
 ENOUGH_MESSAGES = 100
 """A conversation is not ready before it said so many messages without anything new."""
 ENOUGH_SECONDS = 600
-"""A plant is not ready before so many seconds without anything new."""
+"""Neither a plant nor a conversation is ready before so many seconds without anything new."""
 LONGEST_SECONDS = 14 * 86_400
 """Learning that nobody declared ends after so many seconds, however much goes on being new."""
 LONGEST_PAUSE = 60
@@ -40,6 +40,7 @@ class AcquaintanceState(msgspec.Struct, forbid_unknown_fields=True):
     messages: _Natural
     at_last_new: _Natural
     met: _Natural
+    last_new: _Natural
     first: int
     last: int
     closed: bool
@@ -71,15 +72,19 @@ class Acquaintance:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     messages: int = 0
     at_last_new: int = 0  # how many messages had been heard when something was last new
-    met: int = 0  # how long the plant had been listened to when it was first heard, s
+    # How long the plant had been listened to, s, when it was first heard, and when it last said
+    # something new.
+    met: int = 0
+    last_new: int = 0
     first: int = 0  # capture time of the first and last message, s; 0 if there was none
     last: int = 0
     closed: bool = False  # a person said that learning is over
     accepted: bool = False  # known because a person said so, and not otherwise
 
     def is_ready(self, listened: int) -> bool:
-        """Whether nothing was new for as many messages as learning took, and enough were heard.
+        """Whether nothing was new for as long as learning took, in messages and in seconds.
 
+        Both count: a fast poll says a hundred messages between two of an operator's commands.
         `listened` is for how long the plant was listened to: nobody can keep a conversation in
         learning for ever by always saying something new.
         """
@@ -87,11 +92,15 @@ class Acquaintance:
             return True
         if listened - self.met >= LONGEST_SECONDS and self.messages >= ENOUGH_MESSAGES:
             return True
-        return self._since_new() >= self._needed()
+        return not self._missing_messages() and not self._missing_seconds(listened)
 
     def progress(self, listened: int) -> float:
         """How far learning is, from 0 to 1."""
-        return 1.0 if self.is_ready(listened) else self._since_new() / self._needed()
+        if self.is_ready(listened):
+            return 1.0
+        messages = 1 - self._missing_messages() / self._needed_messages()
+        seconds = 1 - self._missing_seconds(listened) / self._needed_seconds()
+        return max(0.0, min(messages, seconds))
 
     def seconds_left(self, listened: int) -> float | None:
         """When it will be ready if nothing new is said; None if that cannot be told."""
@@ -99,18 +108,32 @@ class Acquaintance:
             return 0.0
         if not self.messages or listened <= self.met:
             return None
-        missing = self._needed() - self._since_new()
-        return missing * (listened - self.met) / self.messages
+        by_messages = self._missing_messages() * (listened - self.met) / self.messages
+        left = max(by_messages, float(self._missing_seconds(listened)))
+        if self.messages >= ENOUGH_MESSAGES:
+            left = min(left, float(LONGEST_SECONDS - (listened - self.met)))
+        return left
 
-    def _since_new(self) -> int:
-        return self.messages - self.at_last_new
+    def _missing_messages(self) -> int:
+        return max(0, self._needed_messages() - (self.messages - self.at_last_new))
 
-    def _needed(self) -> int:
+    def _missing_seconds(self, listened: int) -> int:
+        return max(0, self._needed_seconds() - (listened - self.last_new))
+
+    def _needed_messages(self) -> int:
         return max(ENOUGH_MESSAGES, self.at_last_new)
+
+    def _needed_seconds(self) -> int:
+        return max(ENOUGH_SECONDS, self.last_new - self.met)
+
+    def news(self, listened: int) -> None:
+        """Something was said for the first time."""
+        if not self.closed:
+            self.at_last_new, self.last_new = self.messages, listened
 
     def close(self) -> None:
         """A person says that learning is over. What only learning needs is put to rest."""
-        self.closed, self.at_last_new, self.met = True, 0, 0
+        self.closed, self.at_last_new, self.met, self.last_new = True, 0, 0, 0
 
     def merge(self, other: "Acquaintance") -> bool:
         """Add what was heard elsewhere; False if a bound was met."""
@@ -119,6 +142,7 @@ class Acquaintance:
         self.messages += other.messages
         self.at_last_new = max(self.at_last_new, other.at_last_new)
         self.met = max(self.met, other.met)
+        self.last_new = max(self.last_new, other.last_new)
         self.closed = self.closed and other.closed
         self.accepted = self.accepted and other.accepted
         return self.vocabulary.merge(other.vocabulary)
@@ -189,7 +213,8 @@ class Plant:
             return None
         if not accepted:
             self.last_new = self.listened
-        known = self.conversations[name] = Acquaintance(met=self.listened, accepted=accepted)
+        known = Acquaintance(met=self.listened, last_new=self.listened, accepted=accepted)
+        self.conversations[name] = known
         return known
 
     def leave(self, name: ConversationName) -> None:
@@ -242,6 +267,7 @@ class Plant:
                     one.messages,
                     one.at_last_new,
                     one.met,
+                    one.last_new,
                     one.first,
                     one.last,
                     one.closed,
@@ -264,6 +290,7 @@ class Plant:
                 one.messages,
                 one.at_last_new,
                 one.met,
+                one.last_new,
                 one.first,
                 one.last,
                 one.closed,

@@ -118,17 +118,30 @@ def test_ports_made_up_anew_are_one() -> None:
 
 def test_a_conversation_is_ready_after_as_many_messages_as_learning_took() -> None:
     known = Acquaintance(messages=99)
-    assert not known.is_ready(0)
+    assert not known.is_ready(600)
     known.messages = 100
-    assert known.is_ready(0)
+    assert known.is_ready(600)
     known.at_last_new = 100
     known.messages = 199
-    assert not known.is_ready(0)
-    assert known.progress(0) == 0.99
+    assert not known.is_ready(600)
+    assert known.progress(600) == 0.99
     assert known.seconds_left(0) is None
-    assert known.seconds_left(199) == pytest.approx(1.0)
+    assert known.seconds_left(600) == pytest.approx(600 / 199)
     known.messages = 200
-    assert (known.progress(0), known.seconds_left(0)) == (1.0, 0.0)
+    assert (known.progress(600), known.seconds_left(600)) == (1.0, 0.0)
+
+
+def test_a_conversation_is_ready_after_as_many_seconds_as_learning_took() -> None:
+    known = Acquaintance(messages=10_000, at_last_new=10, met=50, last_new=50)
+    assert (known.is_ready(649), known.is_ready(650)) == (False, True)
+    known.news(1_050)
+    assert known.at_last_new == 10_000
+    known.messages = 30_000
+    assert (known.is_ready(2_049), known.is_ready(2_050)) == (False, True)
+    assert (known.progress(1_550), known.seconds_left(1_550)) == (0.5, 500.0)
+    known.close()
+    known.news(3_000)
+    assert known.is_ready(3_000), "a person has said that learning is over"
 
 
 def test_nobody_keeps_a_conversation_in_learning_for_ever() -> None:
