@@ -13,6 +13,7 @@ from otids.learning.causes import Cause
 from otids.learning.words import spell_list
 from otids.traffic import (
     ACCESSES,
+    ACTIVITIES,
     RESPONSE,
     SECOND,
     Array,
@@ -68,16 +69,24 @@ class Finding:
     target: EndpointName | None = None
     conversation: ConversationName | None = None
     function: str = ""
+    activity: str = ""  # the gravest that its messages do, a word of ACTIVITIES; empty: none
     points: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     severity: str | None = None  # overrides the catalogue's
     weak: bool = False  # says little by itself: `info`, unless other detectors agree
+    joins: tuple[str, Cause] | None = None  # alert (kind, cause) that tells it; set by agreement
     accepts: tuple[Cause, ...] = ()  # what `accept` makes normal; empty: the cause itself
     baseline: tuple[str, ...] = ()  # the baseline rows that the verdict rests on, in words
     rows: Mapping[str, Any] = field(default_factory=dict, compare=False)  # table → row numbers
 
 
 MOST_MEMBERS = 64
+
+GRAVITY = ("program", "control", "configure", "write", "file", "time")
+"""Activities by what they may do to a device, the gravest first; the others do nothing to it."""
+_GRAVITY = np.array(
+    [len(GRAVITY) - GRAVITY.index(one) if one in GRAVITY else 0 for one in ACTIVITIES]
+)
 
 
 def frames_of(frames: Any) -> tuple[int, ...]:
@@ -94,7 +103,7 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
     What is counted are messages but for responses. `parts` are the other fields; what was
     written is added to `observed` and `members`.
     """
-    times, frames, volume, count = [], [], 0, 0
+    times, frames, volume, count, activity = [], [], 0, 0, ""
     for table, places in rows.items():
         columns = getattr(tick.tables, table)
         if table == "traffic":
@@ -104,8 +113,12 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
         times.append(columns.time[places])
         frames.append(columns.frame[places])
         if table == "messages":
-            roles = tick.names.symbols.role[columns.symbol[places]]
-            count = int(np.count_nonzero(roles != RESPONSE))
+            symbols = columns.symbol[places]
+            asked = symbols[tick.names.symbols.role[symbols] != RESPONSE]
+            count = len(asked)
+            does = tick.names.symbols.activity[symbols if not count else asked]
+            if len(does):
+                activity = ACTIVITIES[does[_GRAVITY[does].argmax()]]
     moments = np.concatenate(times) if times else np.array([tick.second * SECOND])
     numbers = np.unique(np.concatenate(frames))
     if values := written(tick, rows.get("messages")):
@@ -118,7 +131,7 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
         frame_count=max(len(numbers), volume),
         count=max(1, count),
         rows=rows,
-        **{"score": 1.0, **parts},
+        **{"score": 1.0, "activity": activity, **parts},
     )
 
 

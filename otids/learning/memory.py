@@ -394,7 +394,11 @@ def is_lookup(name: ConversationName) -> bool:
 
 def is_call(name: ConversationName) -> bool:
     """Whether a conversation is addressed to everybody, or to a group."""
-    address = name.server.address
+    return is_group(name.server.address)
+
+
+def is_group(address: str) -> bool:
+    """Whether an address is that of everybody, or of a group, and not of a device."""
     try:
         ip = ip_address(address)
     except ValueError:
