@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from otids.alerts.agreement import Agreement
 from otids.alerts.alert import Alert
 from otids.alerts.completeness import Completeness
 from otids.alerts.triage import Origin, Triage
@@ -42,6 +43,7 @@ class PipelineState(msgspec.Struct, forbid_unknown_fields=True):
     position: Position | None
     learning: bool
     detectors: dict[str, dict[str, Any]]
+    agreement: dict[str, Any]
     triage: dict[str, Any]
     inventory: dict[str, Any]
     completeness: dict[str, Any]
@@ -89,8 +91,9 @@ class Pipeline:
         self._resume: Position | None = None
         self._learning = False
         self._now = 0
-        self._completeness = Completeness()
+        self._agreement = Agreement()
         self.losses = Losses()
+        self._completeness = Completeness(self.losses)
 
     @property
     def position(self) -> Position | None:
@@ -112,8 +115,8 @@ class Pipeline:
         if self._resume is not None and self._resume.source == session:
             return []
         self._resume = None
-        self._interrupt()
-        return self._told(self.triage.begin(Origin(source, session)))
+        last = self._interrupt()
+        return [*last, *self._told(self.triage.begin(Origin(source, session)))]
 
     def feed(self, batch: Batch, is_learning: Callable[[Tick], bool]) -> list[Alert]:
         """Judge what `batch` completes; return the new revisions of alerts."""
@@ -148,11 +151,21 @@ class Pipeline:
             self.declare(is_learning(tick))
             yield from self._judge(tick)
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> list[Alert]:
+        """Time does not go on from here; return the revisions of alerts that waited."""
+        waited = self._let_go()
         for detector in self.detectors:
             with self._contained(detector.name):
                 detector.interrupt()
         self.losses.interrupt()
+        return waited
+
+    def _let_go(self) -> list[Alert]:
+        """Tell what waits for others to agree, as it is."""
+        waited = self._agreement.interrupt()
+        if not waited:
+            return []
+        return self._told(self.triage.take(waited, self._now, self._completeness.of))
 
     def declare(self, learning: bool) -> None:
         """What follows is normal, or no longer declared to be."""
@@ -164,7 +177,7 @@ class Pipeline:
     def end_source(self) -> list[Alert]:
         """A source ends: the last revisions of its alerts. It is not in the middle any more."""
         self._position = self._resume = None
-        return self._told(self.triage.finish(self._now))
+        return [*self._let_go(), *self._told(self.triage.finish(self._now))]
 
     def finish(self) -> None:
         """The run ends: declared learning ends with it."""
@@ -185,6 +198,7 @@ class Pipeline:
             self._position,
             self._learning,
             {detector.name: detector.state() for detector in self.detectors},
+            self._agreement.state(),
             self.triage.state(),
             self.inventory.state(),
             self._completeness.state(),
@@ -206,6 +220,7 @@ class Pipeline:
         if checked.learning:
             for detector in self.detectors:
                 detector.begin_learning()
+        self._agreement.restore(checked.agreement)
         self.triage.restore(checked.triage)
         self.inventory.restore(checked.inventory)
         self._completeness.restore(checked.completeness)
@@ -214,6 +229,8 @@ class Pipeline:
         except ValueError as error:
             raise StateError(f"the saved losses are damaged: {error}") from error
         self._resume = self._position = checked.position
+        if checked.position is not None:
+            self._now = (checked.position.second + 1) * SECOND
 
     def _was_judged(self, tick: Tick) -> bool:
         """Whether the state that was restored had seen this tick already."""
@@ -227,8 +244,9 @@ class Pipeline:
 
     def _judge(self, tick: Tick) -> list[Alert]:
         position = self._position
+        told: list[Alert] = []
         if position is not None and position.epoch != tick.epoch:
-            self._interrupt()
+            told = self._interrupt()
         tick = replace(tick, loss=self.losses.take(tick))
         counters = self.counters
         counters.ticks += 1
@@ -251,8 +269,9 @@ class Pipeline:
         now = (tick.second + 1) * SECOND
         self._now = now
         self._position = Position(self._source, tick.epoch, tick.second)
-        completeness = self._completeness.take(tick)
-        return self._told(self.triage.take(fold(findings), now, completeness))
+        self._completeness.take(tick)
+        agreed = self._agreement.take(findings, tick.second)
+        return [*told, *self._told(self.triage.take(agreed, now, self._completeness.of))]
 
     def _told(self, alerts: list[Alert]) -> list[Alert]:
         """Commit revisions before anybody sees them."""
@@ -272,44 +291,3 @@ class Pipeline:
             faults[plugin] = faults.get(plugin, 0) + 1
             if faults[plugin] == 1:
                 logger(__name__).exception("a part of otids failed; this is a bug", part=plugin)
-
-
-def fold(findings: Iterable[Finding]) -> list[Finding]:
-    """Let one cause be told once: a dangerous operation says more than that it is new.
-
-    A finding of novelty whose messages are all flagged by policy goes into the policy's finding,
-    as one more thing that was expected, and that accepting it makes normal.
-    """
-    findings = list(findings)
-    named = [one for one in findings if one.detector == "policy"]
-    if not named:
-        return findings
-    kept: list[Finding] = []
-    extra: dict[int, list[Finding]] = {}
-    for finding in findings:
-        place = None
-        if finding.detector == "novelty" and set(finding.rows) == {"messages"}:
-            rows = finding.rows["messages"]
-            place = next(
-                (
-                    number
-                    for number, one in enumerate(named)
-                    if "messages" in one.rows and np.isin(rows, one.rows["messages"]).all()
-                ),
-                None,
-            )
-        if place is None:
-            kept.append(finding)
-        else:
-            extra.setdefault(place, []).append(finding)
-    for place, folded in extra.items():
-        every = [named[place], *folded]
-        whole = replace(
-            named[place],
-            expected="; ".join(dict.fromkeys(one.expected for one in every)),
-            accepts=tuple(
-                dict.fromkeys(cause for one in every for cause in one.accepts or (one.cause,))
-            ),
-        )
-        kept[kept.index(named[place])] = whole
-    return kept

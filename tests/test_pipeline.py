@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pipelines import Line, feed, make_pipeline, records
 from ticks import Wire, reads, writes
 
+from otids.alerts.agreement import fold
 from otids.alerts.alert import Alert
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
-from otids.pipeline import fold
 from otids.traffic import Array, Tick
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,16 @@ class Party:
 
     def __str__(self) -> str:
         return f"{self.asset} ({self.address})" if self.asset else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Corroboration:
+    """What another detector says weakly of the same: too little for an alert of its own."""
+
+    detector: str
+    kind: str
+    expected: str
+    observed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class Alert:
     cause: Cause
     accepts: tuple[Cause, ...]
     baseline: tuple[str, ...] = field(default=())
+    incident: str = ""  # id of the first alert of those that belong together
+    corroboration: tuple[Corroboration, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """The public JSON record, in stable key order."""
@@ -103,6 +115,8 @@ class Alert:
             "evidence": self.evidence,
             "completeness": self.completeness,
             "sensor": self.sensor,
+            "incident": self.incident or self.id,
+            "corroboration": [asdict(one) for one in self.corroboration],
         }
 
 

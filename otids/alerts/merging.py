@@ -14,6 +14,10 @@ MOST_TRACKED = 256
 """How many distinct members, points or accepted causes an open alert tells apart."""
 
 MOST_FUNCTIONS = 8
+MOST_VOICES = 16
+"""Kinds of weak findings of which an alert keeps the words."""
+SEVERAL = "agreement.several"
+"""The kind of an alert that is made of weak findings of several detectors."""
 MOST_BASELINE = 64
 
 _Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
@@ -52,10 +56,23 @@ class Tally(msgspec.Struct, forbid_unknown_fields=True):
         return (*shown, f"and {total - len(shown):,} more")
 
 
+class Voice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one detector says weakly: its surest finding of a kind, the latest of equals."""
+
+    detector: str
+    expected: str
+    observed: str
+    score: _Score
+
+
+_Id: TypeAlias = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+_Voices: TypeAlias = Annotated[dict[str, Voice], msgspec.Meta(max_length=MOST_VOICES)]
+
+
 class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """An open alert: plain data, so that it can be saved. `revision` 0: not yet told."""
 
-    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
+    id: _Id
     kind: str
     cause: Cause
     storm: bool
@@ -79,6 +96,9 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     members: Tally = msgspec.field(default_factory=Tally)
     accepts: _Accepts = msgspec.field(default_factory=list)
     baseline: _Baseline = msgspec.field(default_factory=list)
+    voices: _Voices = msgspec.field(default_factory=dict)  # by kind of what joined it
+    incident: _Id
+    incident_began: int  # ns
     completeness: str = ""
 
     touched: int  # ns, capture time of the last finding
@@ -91,17 +111,19 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     told_news: _Natural = 0  # revisions so far that were made for new members
 
     @classmethod
-    def of(cls, finding: Finding, id_: str, cause: Cause, rank: int, now: int) -> Self:
-        """Open an alert for a finding that is still to be added.
+    def of(cls, finding: Finding, id_: str, key: tuple[str, Cause], rank: int, now: int) -> Self:
+        """Open an alert of `key` (kind and cause) for a finding that is still to be added.
 
         A storm has another cause than its findings, and they become its members.
         """
+        kind, cause = key
+        own = finding.joins[1] if finding.joins else finding.cause
         return cls(
             id=id_,
-            kind=finding.kind,
+            kind=kind,
             cause=cause,
-            storm=cause != finding.cause,
-            detector=finding.detector,
+            storm=cause != plain_cause(own),
+            detector=finding.detector if finding.joins is None else kind.partition(".")[0],
             rank=rank,
             score=_score(finding),
             first_seen=int(finding.first_seen),
@@ -109,20 +131,32 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             source=finding.source,
             target=finding.target,
             conversation=finding.conversation,
+            incident=id_,
+            incident_began=now,
             touched=now,
         )
 
     def add(self, finding: Finding, rank: int, now: int) -> None:
-        """Add a finding; what the bounds of lists cut off is still counted."""
+        """Add a finding; what the bounds of lists cut off is still counted.
+
+        One that joins the alert of another cause adds to it, and changes nothing that it says.
+        """
         self.touched, self.changed = now, True
         self.findings += 1
         self.count += int(finding.count)
         self.first_seen = min(self.first_seen, int(finding.first_seen))
         self.last_seen = max(self.last_seen, int(finding.last_seen))
+        self.rank = max(self.rank, rank)
         self._add_frames(finding)
-        self._add_parties(finding)
-        self._add_words(finding, rank)
-        self._add_members(finding)
+        if finding.joins is None or self.kind == SEVERAL:
+            self.score = max(self.score, _score(finding))
+            self._add_parties(finding)
+            self._add_members(finding)
+        if finding.joins is None:
+            self._add_words(finding, rank)
+        else:
+            self._add_voice(finding)
+        self._add_baseline(finding)
         self._add_accepts(finding)
 
     def _add_frames(self, finding: Finding) -> None:
@@ -147,23 +181,38 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if voice >= self.voice:
             self.voice = voice
             self.expected, self.observed = clean(finding.expected), clean(finding.observed)
-        self.rank = max(self.rank, rank)
-        self.score = max(self.score, voice[1])
-        function = clean(finding.function)
-        if function and function not in self.functions and len(self.functions) < MOST_FUNCTIONS:
-            self.functions.append(function)
+
+    def _add_voice(self, finding: Finding) -> None:
+        """Keep what somebody else says of the same."""
+        known = self.voices.get(finding.kind)
+        if known is None and len(self.voices) >= MOST_VOICES:
+            return
+        if known is None or _score(finding) >= known.score:
+            self.voices[finding.kind] = Voice(
+                clean(finding.detector),
+                clean(finding.expected),
+                clean(finding.observed),
+                _score(finding),
+            )
+        self.news = self.news or known is None
+
+    def _add_baseline(self, finding: Finding) -> None:
         for row in map(clean, finding.baseline):
             if len(self.baseline) < MOST_BASELINE and row not in self.baseline:
                 self.baseline.append(row)
 
     def _add_members(self, finding: Finding) -> None:
+        function = clean(finding.function)
+        if function and function not in self.functions and len(self.functions) < MOST_FUNCTIONS:
+            self.functions.append(function)
         members = (subject(finding),) if self.storm else finding.members
         fresh = [self.members.add(member) for member in members]
         fresh += [self.points.add(point) for point in finding.points]
         self.news = self.news or any(fresh)
 
     def _add_accepts(self, finding: Finding) -> None:
-        accepts = finding.accepts or ((finding.cause,) if self.storm else ())
+        is_own = not self.storm and finding.joins is None
+        accepts = finding.accepts or (() if is_own else (finding.cause,))
         for cause in map(plain_cause, accepts):
             if len(self.accepts) < MOST_TRACKED and cause not in self.accepts:
                 self.accepts.append(cause)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from otids.alerts.alert import SEVERITIES, Alert, Party
+from otids.alerts.alert import SEVERITIES, Alert, Corroboration, Party
 from otids.alerts.catalogue import Entry
-from otids.alerts.merging import Open
+from otids.alerts.merging import SEVERAL, Open
 from otids.alerts.wording import clean, fill, spell_count, spell_list, spell_points
 from otids.traffic import EndpointName
 
@@ -14,6 +14,8 @@ MOST_TITLE = 200
 MOST_EXPLANATION = 2000
 MOST_STEP = 600
 MOST_PATH = 1000
+MOST_JOINED = 1000
+"""Characters of what several detectors say, one after the other."""
 
 _IPV4 = re.compile(r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b")
 
@@ -48,7 +50,7 @@ def render(
         severity=SEVERITIES[alert.rank],
         title=clean(title, MOST_TITLE),
         explanation=clean(explanation, MOST_EXPLANATION),
-        expected=_name_devices(alert.expected, assets),
+        expected=_name_devices(_expected(alert), assets),
         observed=_name_devices(_observed(alert), assets),
         first_seen=alert.first_seen,
         last_seen=alert.last_seen,
@@ -76,6 +78,16 @@ def render(
         cause=alert.cause,
         accepts=tuple(alert.accepts),
         baseline=tuple(alert.baseline),
+        incident=alert.incident,
+        corroboration=tuple(
+            Corroboration(
+                one.detector,
+                clean(kind),
+                _name_devices(one.expected, assets),
+                _name_devices(one.observed, assets),
+            )
+            for kind, one in alert.voices.items()
+        ),
     )
 
 
@@ -91,15 +103,26 @@ def _values(alert: Open, assets: AssetNames) -> Mapping[str, str]:
         "protocol": _protocol(alert),
         "function": spell_list(alert.functions),
         "points": spell_points(alert.points.seen),
-        "expected": _name_devices(alert.expected, assets),
+        "expected": _name_devices(_expected(alert), assets),
         "observed": _name_devices(_observed(alert), assets),
         "count": spell_count(alert.count),
         "members": spell_list(list(alert.members.seen), more=alert.members.more),
     }
 
 
+def _expected(alert: Open) -> str:
+    """What should have been; where several detectors say so together, what each of them says."""
+    if alert.kind == SEVERAL:
+        every = dict.fromkeys(one.expected for one in alert.voices.values())
+        return clean("; ".join(every), MOST_JOINED)
+    return alert.expected
+
+
 def _observed(alert: Open) -> str:
     """What was observed: of one finding its own words, of several all that they are made of."""
+    if alert.kind == SEVERAL:
+        every = dict.fromkeys(one.observed for one in alert.voices.values())
+        return clean("; ".join(every), MOST_JOINED)
     more = alert.findings - 1
     if alert.storm and more:
         return f"{alert.observed}, and {spell_count(more)} more like it"

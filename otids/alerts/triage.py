@@ -10,20 +10,22 @@ revisions, also across `state` and `restore`.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Protocol
 
 import msgspec
 
 from otids.alerts.alert import SEVERITIES, Alert
 from otids.alerts.catalogue import UNLISTED, Catalogue
-from otids.alerts.merging import Open, plain_cause
+from otids.alerts.incidents import Incidents, IncidentsState
+from otids.alerts.merging import SEVERAL, Open, plain_cause
 from otids.alerts.rendering import AssetNames, render
+from otids.alerts.severity import Standing, rank_of
 from otids.detectors.base import Cause, Finding, State, StateError
 from otids.traffic import SECOND
 
-VERSION = 1
+VERSION = 2
 ANYONE = "*"
 COUNTERS = (
     "findings",
@@ -59,13 +61,17 @@ class Origin:
     digest: str = ""
 
 
+class Devices(AssetNames, Standing, Protocol):
+    """What is known of the devices that alerts are about."""
+
+
 class Triage:
     """Turns findings into alerts. `counters` say what became of them, by `COUNTERS`."""
 
     def __init__(
         self,
         catalogue: Catalogue,
-        assets: AssetNames,
+        assets: Devices,
         *,
         sensor: str,
         origin: Origin | None = None,
@@ -84,6 +90,7 @@ class Triage:
         # In order of the last finding, so that the first is the next to be closed.
         self._open: dict[tuple[str, Cause], Open] = {}
         self._openings: dict[tuple[str, str], list[int]] = {}
+        self._incidents = Incidents()
 
     def begin(self, origin: Origin) -> list[Alert]:
         """Turn to another capture: finish the alerts of the last one, and forget them."""
@@ -91,15 +98,21 @@ class Triage:
         self._start(origin)
         return last
 
-    def take(self, findings: Sequence[Finding], now: int, completeness: str = "") -> list[Alert]:
+    def take(
+        self,
+        findings: Sequence[Finding],
+        now: int,
+        completeness: Callable[[Finding], str] = lambda _: "",
+    ) -> list[Alert]:
         """Take the findings of one tick, and return the revisions that they and time give.
 
-        `now` is the tick's time in ns; `completeness` says in words how whole the capture is.
+        `now` is the tick's time in ns; `completeness` says in words how whole the capture is
+        around a finding.
         """
         self._set_clock(now)
         revisions = list(self._close_quiet())
         for finding in findings:
-            revisions.extend(self._add(finding, completeness))
+            revisions.extend(self._add(finding, completeness(finding)))
         revisions.extend(self._tell(alert) for alert in self._open.values() if self._is_due(alert))
         return revisions
 
@@ -118,6 +131,7 @@ class Triage:
             self._openings = {
                 key: [min(time, now) for time in times] for key, times in self._openings.items()
             }
+            self._incidents.run_back(now)
         self._now = now
 
     def _close_quiet(self) -> Iterator[Alert]:
@@ -137,29 +151,40 @@ class Triage:
         """Add a finding to its alert; yields the alert that had to make room for a new one."""
         self.counters["findings"] += 1
         self.counters["observations"] += int(finding.count)
-        rank = self._rank(finding)
         key = self._key(finding)
+        if key is None:  # what it belongs to is told no more
+            finding = replace(finding, joins=None)
+            key = self._own_key(finding)
+        rank = self._rank(finding)
         alert = self._open.pop(key, None)
         if alert is None:
             if len(self._open) >= self._limits.most_open:
                 self.counters["evicted"] += 1
                 yield self._close(next(iter(self._open)))
-            alert = self._opened(finding, key[1], rank)
+            alert = self._opened(finding, key, rank)
         self._open[key] = alert
         self.counters["suppressed"] += alert.storm
         alert.add(finding, rank, self._now)
         alert.completeness = completeness or alert.completeness
+        self._incidents.join(alert, self._now, self._open.values())
 
     def _rank(self, finding: Finding) -> int:
-        severity = finding.severity
-        if severity not in SEVERITIES:
-            severity = self.catalogue.entry(finding.kind).severity
-        return SEVERITIES.index(severity)
+        if finding.joins is not None and finding.joins[0] == SEVERAL:
+            return SEVERITIES.index(self.catalogue.entry(SEVERAL).severity)
+        return rank_of(finding, self.catalogue.entry(finding.kind).severity, self._assets)
 
-    def _key(self, finding: Finding) -> tuple[str, Cause]:
+    def _key(self, finding: Finding) -> tuple[str, Cause] | None:
+        """Find which alert a finding belongs to; None if it would join one that is not open."""
+        if finding.joins is None or finding.joins[0] == SEVERAL:
+            return self._own_key(finding)
+        kind, cause = finding.joins[0], plain_cause(finding.joins[1])
+        found = (cause, *(_storm(who) for who in self._bounds(finding)))
+        return next(((kind, one) for one in found if (kind, one) in self._open), None)
+
+    def _own_key(self, finding: Finding) -> tuple[str, Cause]:
         """Find which alert a finding belongs to: its own, or that of a storm that blows."""
-        kind = finding.kind
-        own = (kind, plain_cause(finding.cause))
+        kind, cause = finding.joins or (finding.kind, finding.cause)
+        own = (kind, plain_cause(cause))
         if own in self._open:
             return own
         bounds = self._bounds(finding)
@@ -180,23 +205,24 @@ class Triage:
         since = self._now - self._limits.window
         return [time for time in self._openings.get((kind, who), ()) if time > since]
 
-    def _opened(self, finding: Finding, cause: Cause, rank: int) -> Open:
+    def _opened(self, finding: Finding, key: tuple[str, Cause], rank: int) -> Open:
+        kind, cause = key
         for who, most in self._bounds(finding).items():
-            times = [*self._recent(finding.kind, who), self._now][-most:]
-            self._openings.pop((finding.kind, who), None)
-            self._openings[finding.kind, who] = times
+            times = [*self._recent(kind, who), self._now][-most:]
+            self._openings.pop((kind, who), None)
+            self._openings[kind, who] = times
         while len(self._openings) > 2 * self._limits.most_open:
             del self._openings[next(iter(self._openings))]
-        alert = Open.of(finding, self._id(finding, cause), cause, rank, self._now)
+        alert = Open.of(finding, self._id(finding, kind, cause), key, rank, self._now)
         self.counters["opened"] += 1
         self.counters["storms"] += alert.storm
-        self.counters["unlisted"] += self.catalogue.entry(finding.kind).kind == UNLISTED
+        self.counters["unlisted"] += self.catalogue.entry(kind).kind == UNLISTED
         return alert
 
-    def _id(self, finding: Finding, cause: Cause) -> str:
+    def _id(self, finding: Finding, kind: str, cause: Cause) -> str:
         """Hash what makes an alert this one; without frames (a silence), its time tells."""
         first = int(finding.frames[0]) if finding.frames else f"at {int(finding.first_seen)}"
-        parts = [self._sensor, self._origin.digest, finding.kind, cause, first]
+        parts = [self._sensor, self._origin.digest, kind, cause, first]
         text = json.dumps(parts, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -240,6 +266,7 @@ class Triage:
             now=self._now,
             open=list(self._open.values()),
             openings=[(kind, who, times) for (kind, who), times in self._openings.items()],
+            incidents=self._incidents.state(),
             counters=self.counters,
         )
         plain: State = msgspec.to_builtins(saved)
@@ -261,6 +288,7 @@ class Triage:
         self._now = saved.now
         self._open = {(alert.kind, alert.cause): alert for alert in saved.open}
         self._openings = {(kind, who): times for kind, who, times in saved.openings}
+        self._incidents = Incidents(saved.incidents)
         self.counters = saved.counters
 
 
@@ -271,6 +299,7 @@ class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     now: int
     open: list[Open]
     openings: list[tuple[str, str, Annotated[list[int], msgspec.Meta(max_length=1000)]]]
+    incidents: IncidentsState
     counters: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 

@@ -5,6 +5,7 @@ fact, a role) is taken up one by one.
 """
 
 import ipaddress
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
@@ -14,7 +15,17 @@ import numpy as np
 
 from otids.alerts.wording import clean
 from otids.assets.asset import Asset, Fact, Mac, numeric_order
-from otids.assets.heard import CLIENT, DOINGS, doings, last_of_each, overheard, said, senders
+from otids.assets.heard import (
+    CLIENT,
+    DOINGS,
+    PUBLISHER,
+    SERVER,
+    doings,
+    last_of_each,
+    overheard,
+    said,
+    senders,
+)
 from otids.assets.listed import AssetList
 from otids.assets.vendors import is_group, read_mac, spell_mac, vendor
 from otids.detectors.base import State, StateError
@@ -25,6 +36,12 @@ MOST_ASSETS = 20_000
 MOST_MACS = 8
 MOST_FACTS = 64
 MOST_ROLES = 64
+CONTROLLERS = frozenset(
+    {"plc", "rtu", "ied", "dcs", "pac", "sis", "controller", "controllers", "cnc", "robot"}
+    | {"drive", "vfd", "inverter", "relay", "safety", "io", "i/o", "actuator", "sensor"}
+    | {"instrument", "analyser", "analyzer", "meter"}
+)
+"""Words in the role of a listed device that say that it serves the process."""
 
 _UNKNOWN, _NO_DEVICE = -1, -2
 _NEVER = np.iinfo(np.int64).max
@@ -92,6 +109,21 @@ class Inventory:
             return ""
         used = [mac for mac, (_, _, told) in device.macs.items() if not told]
         return (used or list(device.macs) or [""])[-1]
+
+    def is_controller(self, endpoint: EndpointName) -> bool | None:
+        """Tell whether a device serves the process (controllers, drives, remote I/O).
+
+        What people say of its role goes before what was heard: who answers requests, or reports
+        unasked, serves; who only asks does not. None if nothing is known.
+        """
+        said = set(re.findall(r"[a-z0-9/]+", self.listed.find(endpoint).role.casefold()))
+        if said:
+            return bool(said & CONTROLLERS)
+        slot = self._slots.get(endpoint)
+        device = None if slot is None else self._devices[slot]
+        if device is None or not device.roles:
+            return None
+        return any(doing in {SERVER, PUBLISHER} for _, doing in device.roles)
 
     # --- taking a tick ---------------------------------------------------------------------------
 

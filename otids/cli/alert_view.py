@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from otids.alerts.alert import SEVERITIES
+from otids.alerts.completeness import WHOLE
 from otids.cli.output import STYLES, Times, badge, counted, moment_of, shown
 
 Record: TypeAlias = Mapping[str, Any]
@@ -92,7 +93,7 @@ def _small_print(record: Record, is_accepted: bool) -> Text:
         f"first in frame {frames[0]}" if frames else "no frame",
         f"ATT&CK {techniques}" if techniques else "",
         record["kind"],
-        "" if record["completeness"].startswith("no gap") else record["completeness"],
+        "" if record["completeness"] == WHOLE else record["completeness"],
     ]
     return shown(SEPARATOR.join(part for part in parts if part), "dim")
 

@@ -4,13 +4,14 @@ What is not heard for loss was not left unsaid: detectors of rhythm and silence 
 there, and learn nothing from it.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 import numpy as np
 
-from otids.learning.ledger import Column, Ledger
-from otids.traffic import CARRIERS, NO_LOSS, Array, ConversationName, Loss, Tick
+from otids.learning.ledger import UNKNOWN, Column, Ledger
+from otids.traffic import CARRIERS, NO_LOSS, Array, ConversationName, EndpointName, Loss, Tick
 
 REMEMBERED = 60
 """For how many seconds a gap marks its conversation."""
@@ -30,6 +31,15 @@ class LossState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conversations: dict[str, object]
     last_gap: Annotated[int, msgspec.Meta(ge=_LONG_AGO)]
     started: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """How well one conversation is heard."""
+
+    has_gaps: bool  # in the last minute
+    unheard: EndpointName | None  # the side that must have spoken, and is not in the capture
+    is_beginning: bool  # the capture began so short a while ago that all of this is not known
 
 
 class Losses:
@@ -114,6 +124,20 @@ class Losses:
     def forget(self, conversations: Array) -> None:
         """These ids stand for nothing any more, or soon for something else."""
         self._ledger.forget(conversations)
+
+    def of(self, name: ConversationName | None, second: int) -> Heard:
+        """Tell how well a conversation is heard at `second`; of None, or an unknown one: well."""
+        is_beginning = self._started is not None and second < self._started + STARTING
+        row = UNKNOWN if name is None else self._ledger.row(name)
+        if name is None or row == UNKNOWN:
+            return Heard(has_gaps=False, unheard=None, is_beginning=is_beginning)
+        ledger = self._ledger
+        unheard = None
+        if self._one_sided()[row]:
+            is_client = ledger["client"][row] > ledger["server"][row]
+            unheard = name.server if is_client else name.client
+        has_gaps = bool(ledger["gap"][row] > second - REMEMBERED)
+        return Heard(has_gaps, unheard, is_beginning)
 
     def told(self, second: int) -> dict[str, list[ConversationName]]:
         """Name the conversations that are not heard whole at `second`: `gaps`, `one-sided`."""

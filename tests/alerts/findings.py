@@ -19,6 +19,10 @@ class Names:
         """Tell the MAC address of PLC-5."""
         return "00:80:f4:00:00:05" if endpoint == PLC else ""
 
+    def is_controller(self, endpoint: EndpointName) -> bool | None:
+        """Tell that PLC-5 is a controller, and know nothing of others."""
+        return True if endpoint == PLC else None
+
 
 def write_finding(cause: Cause = ("a",), at: int = START, **changes: object) -> Finding:
     """Say that a rogue client writes a coil of PLC-5, but for `changes`."""

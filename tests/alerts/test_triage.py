@@ -27,7 +27,7 @@ def take(triage: Triage, *findings: Finding, at: int = 0) -> list[Alert]:
 
 
 def test_a_finding_opens_an_alert(triage: Triage) -> None:
-    [alert] = triage.take([write_finding(accepts=(("x", 1),))], START, "nothing lost")
+    [alert] = triage.take([write_finding(accepts=(("x", 1),))], START, lambda _: "nothing lost")
     assert len(alert.id) == 16
     assert (alert.revision, alert.status, alert.severity) == (1, "open", "high")
     assert alert.title == "10.0.0.66 writes to PLC-5 (10.0.0.5), and never did before"

@@ -114,8 +114,8 @@ def test_a_restart_changes_nothing(
 @pytest.mark.parametrize(
     "damage",
     [
-        {"version": 2},
-        {"version": "1"},
+        {"version": 1},
+        {"version": "2"},
         {"now": None},
         {"open": {}},
         {"open": [{"id": "x"}]},
@@ -123,6 +123,7 @@ def test_a_restart_changes_nothing(
         {"counters": {"findings": 1}},
         {"counters": {"findings": -1}},
         {"openings": [["a", "b", "c"]]},
+        {"incidents": [[[0, "x"], "no id", 0, 0]]},
     ],
 )
 def test_a_damaged_state_changes_nothing(damage: dict[str, object], catalogue: Catalogue) -> None:
@@ -144,6 +145,8 @@ def test_a_damaged_state_changes_nothing(damage: dict[str, object], catalogue: C
         ("frames", list(range(65))),
         ("members", {"seen": {str(n): 1 for n in range(257)}, "more": 0}),
         ("source", [0]),
+        ("incident", "x"),
+        ("voices", {"values.limit": {"detector": "values"}}),
         ("unknown", 1),
     ],
 )

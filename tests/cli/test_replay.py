@@ -40,6 +40,8 @@ KEYS = [
     "evidence",
     "completeness",
     "sensor",
+    "incident",
+    "corroboration",
 ]
 
 BEGIN = 1795304521
