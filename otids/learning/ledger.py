@@ -5,7 +5,7 @@ is spelled only when it is met for the first time. What a detector learns stands
 so that it judges and learns by array operations, and its state is the names and the columns.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,7 +21,7 @@ UNKNOWN = -1
 """What `find` and `enter` return for what has no row."""
 
 Spell: TypeAlias = Callable[[int], Any]
-"""Turns an id into its name (a tuple that msgspec can convert back)."""
+"""Turns an id into its name (a tuple that msgspec can convert back). Ids may share a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Column:
     """How a column is filled, joined with another ledger's, and checked when it is restored."""
 
     dtype: str  # as numpy spells it, little-endian ("<i8")
-    fill: float = 0  # of new rows; must be neutral to `join`
+    fill: float = 0  # of new rows, not NaN; must be neutral to `join`
     join: np.ufunc = np.maximum
     low: float | None = None  # bounds of what a saved column may hold
     high: float | None = None
@@ -115,27 +115,53 @@ class Ledger:
     ) -> Array:
         """Find the rows of ids, and make those that are missing.
 
-        At the bound, rows that `may_go` (by row) and were touched longest ago make room; without
-        such rows what is new is refused, and `UNKNOWN`.
+        At the bound, rows that `may_go` (by row) and were touched longest ago make room, but for
+        those of `ids`; without such rows what is new is refused, and `UNKNOWN`.
         """
         rows = self.find(ids, spell)
-        if len(rows) and rows.min() == UNKNOWN:
-            missing = ids[rows == UNKNOWN]
-            distinct, first = np.unique(missing, return_index=True)
-            if may_go is None and len(self._rows) >= self._most:
-                self.refused += len(distinct)
-                return rows
-            for id in distinct[np.argsort(first)].tolist():
-                self._row_of[id] = self.add(spell(id), second, may_go)
-            rows = self._row_of[ids]
-        return rows
+        if not len(rows) or rows.min() != UNKNOWN:
+            return rows
+        distinct, first = np.unique(ids[rows == UNKNOWN], return_index=True)
+        if may_go is None and len(self._rows) >= self._most:
+            self.refused += len(distinct)
+            return rows
+        spared = np.unique(rows[rows >= 0]).tolist()
+        found = {}
+        for id in distinct[np.argsort(first)].tolist():
+            row = self._add(spell(id), second, may_go, spared)
+            if row == UNKNOWN:
+                may_go = None  # there was nothing left that might go
+            else:
+                spared.append(row)
+                found[id] = row
+        if found:
+            self._look_anew()
+            self._row_of[list(found)] = list(found.values())
+        return self.find(ids, spell)
 
     def add(self, name: Any, second: int, may_go: Callable[[], Mask] | None = None) -> int:
         """Find the row of a name, or make it as `enter` does."""
+        before = len(self._rows)
+        row = self._add(name, second, may_go)
+        if len(self._rows) > before:
+            self._look_anew()
+        return row
+
+    def _look_anew(self) -> None:
+        """There are new names: ids that had none may have one."""
+        self._row_of[self._row_of == UNKNOWN] = UNMET
+
+    def _add(
+        self,
+        name: Any,
+        second: int,
+        may_go: Callable[[], Mask] | None = None,
+        spared: Sequence[int] = (),
+    ) -> int:
         row = self._rows.get(name)
         if row is not None:
             return row
-        if len(self._rows) >= self._most and not (may_go and self._evict(may_go())):
+        if len(self._rows) >= self._most and not (may_go and self._evict(may_go(), spared)):
             self.refused += 1
             return UNKNOWN
         row = self._new_row()
@@ -147,15 +173,17 @@ class Ledger:
         return row
 
     def touch(self, rows: Array, second: int) -> None:
-        """Rows were of use at `second`."""
-        self._columns["touched"][rows] = second
+        """Rows were of use at `second`; `UNKNOWN` ones are passed over."""
+        self._columns["touched"][rows[rows >= 0]] = second
 
     def drop(self, rows: Array) -> None:
-        """Forget what rows stand for."""
+        """Forget what rows stand for; those that stand for nothing are passed over."""
+        rows = np.unique(rows[rows >= 0])
         for row in rows.tolist():
-            del self._rows[self._named[row]]
-            self._named[row] = None
-            self._free.append(row)
+            if self._named[row] is not None:
+                del self._rows[self._named[row]]
+                self._named[row] = None
+                self._free.append(row)
         self._row_of[np.isin(self._row_of, rows)] = UNMET
 
     def forget(self, ids: Array) -> None:
@@ -179,8 +207,8 @@ class Ledger:
                 self._columns[column] = grown
         return row
 
-    def _evict(self, may_go: Mask) -> bool:
-        rows = np.flatnonzero(may_go & self.in_use)
+    def _evict(self, may_go: Mask, spared: Sequence[int]) -> bool:
+        rows = np.setdiff1d(np.flatnonzero(may_go & self.in_use), spared, assume_unique=True)
         if not len(rows):
             return False
         oldest = rows[np.argsort(self["touched"][rows], kind="stable")]
@@ -212,7 +240,7 @@ class Ledger:
     def merge(self, state: object) -> None:
         """Join another ledger's state, column by column. Raises ValueError as `restore` does."""
         names, columns = self._checked(state)
-        rows = np.array([self.add(name, 0) for name in names], np.int64)
+        rows = np.array([self._add(name, 0) for name in names], np.int64)
         fits = rows != UNKNOWN
         rows = rows[fits]
         for name, spec in self._specs.items():
@@ -226,12 +254,12 @@ class Ledger:
                 pass
             case _:
                 raise ValueError("not a ledger")
+        if len(plain) > self._most:
+            raise ValueError(f"{len(plain)} names where {self._most} fit")
         try:
             names = msgspec.convert(plain, list[self._kind])  # type: ignore[name-defined]
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
-        if len(names) > self._most:
-            raise ValueError(f"{len(names)} names where {self._most} fit")
         if len(set(names)) < len(names):
             raise ValueError("a name stands twice")
         if packed.keys() != self._specs.keys():
@@ -248,10 +276,12 @@ def _filled(spec: Column, rows: int) -> Array:
 
 
 def _checked(name: str, column: Array, spec: Column) -> Array:
-    if column.dtype.kind == "f" and not np.isfinite(column[column != spec.fill]).all():
+    """The column, if it holds what it may: within bounds, or never written to."""
+    written = column[column != spec.fill]
+    if column.dtype.kind == "f" and not np.isfinite(written).all():
         raise ValueError(f"column {name} holds what is no number")
-    if spec.low is not None and (column < spec.low).any():
+    if spec.low is not None and (written < spec.low).any():
         raise ValueError(f"column {name} holds less than {spec.low}")
-    if spec.high is not None and (column > spec.high).any():
+    if spec.high is not None and (written > spec.high).any():
         raise ValueError(f"column {name} holds more than {spec.high}")
     return column
