@@ -1,5 +1,6 @@
 """Causes that a person accepted, for detectors in which accepting is no more than keeping quiet."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
@@ -9,6 +10,8 @@ Cause: TypeAlias = tuple[str | int, ...]
 MOST_CAUSES = 100_000
 MOST_PARTS = 32
 MOST_LETTERS = 1_000
+
+_HALF = re.compile("[\ud800-\udfff]")  # half a character, which UTF-8 cannot spell
 
 
 class Causes:
@@ -69,8 +72,12 @@ class Causes:
         return (
             1 < len(cause) <= MOST_PARTS
             and cause[0] == self._detector
-            and all(
-                type(part) is int or (type(part) is str and len(part) <= MOST_LETTERS)
-                for part in cause
-            )
+            and all(map(_is_part, cause))
         )
+
+
+def _is_part(part: object) -> bool:
+    """Whether a part can be saved: a number of 64 bits, or a text that UTF-8 can spell."""
+    if type(part) is int:
+        return -(2**63) <= part < 2**64
+    return type(part) is str and len(part) <= MOST_LETTERS and not _HALF.search(part)
