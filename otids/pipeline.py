@@ -114,7 +114,7 @@ class Pipeline:
         self._source = session
         if self._resume is not None and self._resume.source == session:
             return []
-        self._resume = None
+        self._position = self._resume = None
         last = self._interrupt()
         return [*last, *self._told(self.triage.begin(Origin(source, session)))]
 
@@ -128,7 +128,9 @@ class Pipeline:
         self.health = batch.health
         alerts: list[Alert] = []
         for tick in self._ticks.feed(batch):
-            if not self._was_judged(tick):
+            if self._was_judged(tick):
+                self.losses.pass_over(tick)
+            else:
                 alerts.extend(self._wake(tick.epoch, tick.second, is_learning))
                 self.declare(is_learning(tick))
                 alerts.extend(self._judge(tick))

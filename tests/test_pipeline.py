@@ -1,11 +1,13 @@
 """The invariants of the design that concern the whole line from capture to alert."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from captures import SECOND, START, pcap, talk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Line, feed, make_pipeline, records
@@ -16,7 +18,7 @@ from otids.alerts.alert import Alert
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
-from otids.traffic import Array, Tick
+from otids.traffic import Array, EndpointName, Tick
 
 
 def learned(normal: Path) -> tuple[Line, list[Alert]]:
@@ -255,3 +257,163 @@ def test_folding_keeps_what_policy_did_not_flag() -> None:
 def test_the_order_of_detectors_is_that_of_the_registry() -> None:
     pipeline, _ = make_pipeline()
     assert [type(one) for one in pipeline.detectors] == [Policy, Novelty]
+
+
+# --- waking, and what interrupts ---------------------------------------------------------------
+
+
+class Clock(Oracle):
+    """Wants to be asked when nothing was heard for a while, and says so; every other time weakly.
+
+    It stands for every detector of silence: what it knows of time must survive all there is.
+    """
+
+    def __init__(self, name: str, patience: int = 7) -> None:
+        super().__init__(name)
+        self._patience = patience
+        self.next: int | None = None
+        self.asked: list[tuple[int, int]] = []  # epoch and second of ticks without rows
+        self.interrupted = 0
+
+    def due(self) -> int | None:
+        return self.next
+
+    def interrupt(self) -> None:
+        self.next = None
+        self.interrupted += 1
+
+    def judge(self, tick: Tick) -> Sequence[Finding]:
+        assert self.next is None or tick.second <= self.next or tick.tables, "woken too late"
+        if self.next is None or tick.second < self.next or tick.tables:
+            return []
+        if not self.asked or self.asked[-1] != (tick.epoch, tick.second):
+            self.asked.append((tick.epoch, tick.second))
+        return [
+            Finding(
+                kind="unlisted",
+                cause=(self.name, tick.second % 3),
+                first_seen=tick.second * SECOND,
+                last_seen=tick.second * SECOND,
+                frames=(),
+                frame_count=0,
+                count=1,
+                detector=self.name,
+                expected=f"something every {self._patience} s",
+                observed="nothing",
+                score=0.5,
+                target=EndpointName(0, "10.0.0.2"),
+                weak=tick.second % 2 == 0,
+            )
+        ]
+
+    def learn(self, tick: Tick, quarantine: Quarantine) -> None:
+        super().learn(tick, quarantine)
+        if tick.tables or self.next is None or tick.second >= self.next:
+            self.next = tick.second + self._patience
+
+    def state(self) -> State:
+        return {"next": self.next}
+
+    def restore(self, state: State) -> None:
+        self.next = state["next"]
+
+
+def clocks() -> list[Clock]:
+    return [Clock("seven", 7), Clock("thirty", 30), Clock("nine", 9)]
+
+
+@pytest.fixture(scope="module")
+def halting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture in which it is silent for a while after every few frames, and time runs back."""
+    pauses = [0, 0, 1, 6, 0, 8, 15, 0, 100, 1, 3, 0, 7, 400, 2, -5_000, 0, 5, 40]
+    frames, now = [], START
+    for place, (_, data) in enumerate(talk(60)):
+        now += SECOND // 3
+        if place % 6 == 0:
+            now += pauses[place // 6 % len(pauses)] * SECOND
+        frames.append((now, data))
+    path = tmp_path_factory.mktemp("halting") / "halting.pcap"
+    path.write_bytes(pcap(frames))
+    return path
+
+
+@pytest.fixture(scope="module")
+def halting_once(halting: Path) -> tuple[list[Alert], list[Clock]]:
+    detectors = clocks()
+    pipeline, committed = make_pipeline(detectors)
+    feed(pipeline, halting)
+    return committed, detectors
+
+
+def test_who_is_due_is_woken_while_nothing_is_heard(
+    halting_once: tuple[list[Alert], list[Clock]],
+) -> None:
+    committed, (seven, thirty, _) = halting_once
+    assert seven.asked == sorted(set(seven.asked))
+    assert {epoch for epoch, _ in seven.asked} == {0, 1}
+    steps = {later[1] - sooner[1] for sooner, later in pairwise(thirty.asked)}
+    assert 30 in steps, "asked again and again in a long silence"
+    assert len(seven.asked) > len(thirty.asked) > 10
+    assert seven.interrupted == 2, "at the beginning, and when time ran back"
+    assert committed
+
+
+@pytest.mark.parametrize("batch_frames", [1, 2, 5, 17])
+def test_wakings_do_not_depend_on_how_the_capture_was_cut(
+    halting: Path, halting_once: tuple[list[Alert], list[Clock]], batch_frames: int
+) -> None:
+    detectors = clocks()
+    pipeline, committed = make_pipeline(detectors, batch_frames=batch_frames)
+    feed(pipeline, halting)
+    assert [one.asked for one in detectors] == [one.asked for one in halting_once[1]]
+    assert records(committed) == records(halting_once[0])
+
+
+@pytest.mark.parametrize("batch_frames", [1, 5, 1_000])
+@pytest.mark.parametrize("at", range(0, 120, 7))
+def test_a_restart_between_wakings_changes_nothing(
+    halting: Path, halting_once: tuple[list[Alert], list[Clock]], at: int, batch_frames: int
+) -> None:
+    first, committed = make_pipeline(clocks(), batch_frames=batch_frames)
+    seen: list[int] = []
+
+    def enough(tick: Tick) -> bool:
+        seen.append(tick.second)
+        return len(seen) > at
+
+    ended = feed(first, halting, until=enough)
+    second, more = make_pipeline(clocks(), batch_frames=batch_frames)
+    second.restore(msgpack.unpackb(msgpack.packb(first.state())))
+    if not ended:
+        feed(second, halting)
+    assert records([*committed, *more]) == records(halting_once[0])
+
+
+def test_another_source_is_not_waited_for(halting: Path, normal: Path) -> None:
+    """Whoever stopped in the middle of one capture is not woken until the next one began."""
+    detector = Clock("seven")
+    pipeline, _ = make_pipeline([detector])
+    seen: list[int] = []
+
+    def enough(tick: Tick) -> bool:
+        seen.append(tick.second)
+        return len(seen) > 20
+
+    assert not feed(pipeline, halting, until=enough)
+    asked = list(detector.asked)
+    other, _ = make_pipeline([restored := Clock("seven")])
+    other.restore(pipeline.state())
+    feed(other, normal)
+    assert restored.interrupted == 1
+    assert restored.asked == [], "nobody is silent in the other capture"
+    assert asked
+
+
+def test_a_detector_that_does_not_move_on_ends_nothing(halting: Path) -> None:
+    stuck = Clock("stuck")
+    stuck.learn = lambda tick, _: setattr(stuck, "next", tick.second)  # type: ignore[method-assign]
+    stuck.judge = lambda _: []  # type: ignore[method-assign]
+    pipeline, _ = make_pipeline([stuck])
+    assert feed(pipeline, halting)
+    # A tick a second, and no second twice.
+    assert pipeline.counters.ticks <= 700

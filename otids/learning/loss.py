@@ -4,6 +4,7 @@ What is not heard for loss was not left unsaid: detectors of rhythm and silence 
 there, and learn nothing from it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +12,17 @@ import msgspec
 import numpy as np
 
 from otids.learning.ledger import UNKNOWN, Column, Ledger
-from otids.traffic import CARRIERS, NO_LOSS, Array, ConversationName, EndpointName, Loss, Tick
+from otids.traffic import (
+    CARRIERS,
+    CONNECTION_STATES,
+    NO_LOSS,
+    Array,
+    ConversationName,
+    EndpointName,
+    Loss,
+    Mask,
+    Tick,
+)
 
 REMEMBERED = 60
 """For how many seconds a gap marks its conversation."""
@@ -19,9 +30,13 @@ STARTING = 5
 """Seconds after a start in which every conversation counts as having gaps."""
 ALONE = 8
 """Frames of one TCP side, without one of the other, that show that the other is not captured."""
+MANY = 3
+"""Conversations with gaps that, if they are half of all, show that the capture itself loses."""
 MOST_CONVERSATIONS = 65_536
+MOST_FRAMES = 2**40
 
 _TCP = CARRIERS.index("tcp")
+_ATTEMPTED = CONNECTION_STATES.index("attempted")
 _LONG_AGO = -(2**62)
 
 
@@ -50,9 +65,10 @@ class Losses:
             ConversationName,
             {
                 "gap": Column("<i8", fill=_LONG_AGO),  # second of the last gap
-                "client": Column("<i8", low=0),  # frames since the other side was heard
-                "server": Column("<i8", low=0),
-                "again": Column("<i8", low=0),  # retransmissions among them
+                # Frames of one side since the other was heard, and retransmissions among them.
+                "client": Column("<i8", low=0, high=MOST_FRAMES),
+                "server": Column("<i8", low=0, high=MOST_FRAMES),
+                "again": Column("<i8", low=0, high=MOST_FRAMES),
             },
             MOST_CONVERSATIONS,
         )
@@ -82,7 +98,22 @@ class Losses:
         # Without sequence numbers nobody sees what is missing: it is no better than elsewhere.
         if self._last_gap > second - REMEMBERED:
             gaps |= names.conversations.carrier[: len(gaps)] != _TCP
+        if self._loses(gap, second):
+            gaps[:] = True
         return Loss(gaps, one_sided)
+
+    def _loses(self, gap: Mask, second: int) -> bool:
+        """Whether the capture itself loses frames, so that gaps will show elsewhere as well.
+
+        In a slow conversation a lost frame shows only when the next one comes. A single sender
+        cannot bring this about as long as others are heard as often.
+        """
+        ledger = self._ledger
+        holed = int(np.count_nonzero(gap & ledger.in_use))
+        if holed < MANY:
+            return False
+        heard = (ledger["touched"] > second - REMEMBERED) & ledger.in_use
+        return 2 * holed >= int(np.count_nonzero(heard))
 
     def _one_sided(self) -> Array:
         ledger = self._ledger
@@ -103,17 +134,47 @@ class Losses:
         known = rows >= 0
         rows, tcp = rows[known], tcp[known]
         ledger.touch(rows, tick.second)
-        client, server = traffic.client_frames[tcp], traffic.server_frames[tcp]
         columns = {name: ledger[name] for name in ("gap", "client", "server", "again")}
-        columns["gap"][rows[traffic.gaps[tcp] > 0]] = tick.second
         if (traffic.gaps[tcp] > 0).any():
-            self._last_gap = tick.second
-        np.add.at(columns["client"], rows, client)
-        np.add.at(columns["server"], rows, server)
-        np.add.at(columns["again"], rows, traffic.retransmissions[tcp])
-        columns["client"][rows[server > 0]] = 0
-        columns["server"][rows[client > 0]] = 0
-        columns["again"][rows[(client > 0) & (server > 0)]] = 0
+            columns["gap"][rows[traffic.gaps[tcp] > 0]] = self._last_gap = tick.second
+        client, server = traffic.client_frames[tcp] > 0, traffic.server_frames[tcp] > 0
+        columns["client"][rows[server]] = 0
+        columns["server"][rows[client]] = 0
+        # Most conversations are heard from both sides: what follows is about the others.
+        lone = client != server
+        columns["again"][rows[(client & server)]] = 0
+        if lone.any():
+            self._count_lone(tick, rows[lone], tcp[lone], columns)
+
+    def _count_lone(
+        self, tick: Tick, rows: Array, places: Array, columns: Mapping[str, Array]
+    ) -> None:
+        """Count frames of sides that are heard alone.
+
+        Who asks for a connection in vain is alone because nobody is there: that is no loss.
+        """
+        traffic, connections = tick.tables.traffic, tick.tables.connections
+        asked = connections.conversation[connections.state == _ATTEMPTED]
+        ids = traffic.conversation[places]
+        asking = np.zeros(len(ids), np.int64)
+        if len(asked):
+            order = np.sort(asked)
+            asking = np.searchsorted(order, ids, "right") - np.searchsorted(order, ids, "left")
+        turned = columns["client"][rows] + columns["server"][rows] == 0
+        columns["again"][rows[turned]] = 0
+        for name, frames in (
+            ("client", np.maximum(traffic.client_frames[places].astype(np.int64) - asking, 0)),
+            ("server", traffic.server_frames[places].astype(np.int64)),
+            ("again", traffic.retransmissions[places].astype(np.int64)),
+        ):
+            np.add.at(columns[name], rows, frames)
+            columns[name][rows] = np.minimum(columns[name][rows], MOST_FRAMES)
+
+    def pass_over(self, tick: Tick) -> None:
+        """See a tick that was judged before this was restored: only what ids mean is news."""
+        ids, names = tick.tables.traffic.conversation, tick.names
+        self._ledger.follow(names, names.conversations.size)
+        self._ledger.find(ids, names.conversation)
 
     def interrupt(self) -> None:
         """Another source begins, or time ran back: nothing is known of how it is heard."""
