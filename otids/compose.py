@@ -20,6 +20,7 @@ from otids.resources import data_folder
 from otids.rules.conditions import PolicyRule
 from otids.rules.files import RuleError
 from otids.rules.policies import load_policies
+from otids.status import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,14 @@ def rules_of(folder: StateFolder) -> Rules:
 def detectors_of(folder: StateFolder, rules: Rules) -> list[Detector]:
     """Detectors with what a folder holds of each. Raises `StateError`."""
     return _restored(_baseline_of(folder), rules)
+
+
+def status_of(folder: StateFolder) -> Status:
+    """How things stood when a folder was last saved. Raises `StateError`, `RuleError`."""
+    pipeline = make_pipeline(rules_of(folder), Inventory(), lambda _: None, sensor="")
+    pipeline.restore(_baseline_of(folder))
+    folder.apply_decisions(pipeline.detectors)
+    return pipeline.status()
 
 
 def makes_normal(folder: StateFolder, causes: Iterable[Cause]) -> list[Cause]:

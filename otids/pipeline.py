@@ -22,6 +22,7 @@ from otids.assets import Inventory
 from otids.detectors.base import Detector, Finding, Quarantine, State, StateError
 from otids.learning.loss import Losses
 from otids.logs import logger
+from otids.status import Learning, Status
 from otids.traffic import NOTICE_KINDS, SECOND, Array, Batch, Dictionaries, Tick, Ticks
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
@@ -193,6 +194,16 @@ class Pipeline:
             name: np.unique(np.concatenate([none, *(one[name] for one in every if name in one)]))
             for name in DICTIONARIES
         }
+
+    def status(self) -> Status:
+        """How far learning is, what is heard badly, and how far was judged."""
+        until = self.triage.now // SECOND
+        return Status(
+            [Learning.of(detector.name, detector.readiness()) for detector in self.detectors],
+            self.losses.told(until - 1),
+            until or None,
+            self._learning,
+        )
 
     def state(self) -> State:
         """One generation of everything known, at the end of the last tick."""

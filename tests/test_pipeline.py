@@ -409,11 +409,17 @@ def test_another_source_is_not_waited_for(halting: Path, normal: Path) -> None:
     assert asked
 
 
+class Stuck(Clock):
+    """Asks for the second that it was just asked in."""
+
+    def judge(self, tick: Tick) -> Sequence[Finding]:
+        return []
+
+    def learn(self, tick: Tick, quarantine: Quarantine) -> None:
+        self.next = tick.second
+
+
 def test_a_detector_that_does_not_move_on_ends_nothing(halting: Path) -> None:
-    stuck = Clock("stuck")
-    stuck.learn = lambda tick, _: setattr(stuck, "next", tick.second)  # type: ignore[method-assign]
-    stuck.judge = lambda _: []  # type: ignore[method-assign]
-    pipeline, _ = make_pipeline([stuck])
+    pipeline, _ = make_pipeline([Stuck("stuck")])
     assert feed(pipeline, halting)
-    # A tick a second, and no second twice.
-    assert pipeline.counters.ticks <= 700
+    assert pipeline.counters.ticks <= 700, "a tick a second, and no second twice"

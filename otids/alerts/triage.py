@@ -92,6 +92,11 @@ class Triage:
         self._openings: dict[tuple[str, str], list[int]] = {}
         self._incidents = Incidents()
 
+    @property
+    def now(self) -> int:
+        """How far capture time has come, in ns; 0 before the first tick."""
+        return self._now
+
     def begin(self, origin: Origin) -> list[Alert]:
         """Turn to another capture: finish the alerts of the last one, and forget them."""
         last = self.finish(self._now)

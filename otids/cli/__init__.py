@@ -13,6 +13,7 @@ COMMANDS = {
     "replay": "Learn from captures and judge others; print assets and alerts.",
     "run": "Listen to live interfaces and judge, as a service.",
     "decode": "Print every message of captures, one JSON object a line.",
+    "status": "Show how far learning is, what is heard badly, and what is open.",
     "alerts": "List alerts, the most severe first.",
     "explain": "Show everything about one alert, down to its frames.",
     "accept": "Make what an alert is about normal from now on.",

@@ -47,13 +47,40 @@ def _shared(one: str, other: str) -> int:
 def print_alerts(
     console: Console, records: Sequence[Record], accepted: Collection[str] = ()
 ) -> None:
-    """Print alerts; of those in `accepted` it is said that a person accepted them."""
+    """Print alerts; of those in `accepted` it is said that a person accepted them.
+
+    Alerts of one incident stand together, in the order in which they happened.
+    """
     short = short_ids([one["id"] for one in records])
     times = Times(moment_of(one["first_seen"]) for one in records)
     console.print(Text(f"Alerts ({times.note})", "bold"))
+    for group in by_incident(records):
+        if len(group) > 1:
+            console.print()
+            console.print(_incident_line(group, short, times))
+        for record in group:
+            console.print()
+            console.print(_block(record, short[record["id"]], times, record["id"] in accepted))
+
+
+def by_incident(records: Sequence[Record]) -> list[list[Record]]:
+    """Group alerts by incident: that with the most severe alert first, each in order of time."""
+    groups: dict[str, list[Record]] = {}
     for record in by_gravity(records):
-        console.print()
-        console.print(_block(record, short[record["id"]], times, record["id"] in accepted))
+        groups.setdefault(record.get("incident") or record["id"], []).append(record)
+    return [
+        sorted(group, key=lambda one: (one["first_seen"], one["id"])) for group in groups.values()
+    ]
+
+
+def _incident_line(group: Sequence[Record], short: Mapping[str, str], times: Times) -> Text:
+    name = group[0]["incident"]
+    first = times.spell(moment_of(group[0]["first_seen"]))
+    last = times.spell(max(moment_of(one["last_seen"]) for one in group))
+    return Text.assemble(
+        (f"Incident {short.get(name, name[:SHORTEST_ID])}", "bold"),
+        f": {counted(len(group), 'alert')}, {first} to {last}, in order of time",
+    )
 
 
 def _block(record: Record, id: str, times: Times, is_accepted: bool) -> RenderableType:
@@ -64,6 +91,9 @@ def _block(record: Record, id: str, times: Times, is_accepted: bool) -> Renderab
     grid.add_row(Text(id, "bold cyan"), _where(record, times))
     grid.add_row(Text("expected", "dim"), shown(record["expected"]))
     grid.add_row(Text("observed", "dim"), shown(record["observed"]))
+    for one in record.get("corroboration", ()):
+        if record["detector"] != "agreement":
+            grid.add_row(Text("also", "dim"), shown(f"{one['observed']} ({one['detector']})"))
     grid.add_row("", _small_print(record, is_accepted))
     return grid
 

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from otids import compose
 from otids.alerts.alert import rfc3339
-from otids.alerts.wording import spell_duration
 from otids.cli.alert_view import lines_of
-from otids.cli.causes import Names, names_of, spell_cause, spell_endpoint
+from otids.cli.causes import Names, names_of, spell_cause, spell_conversation
 from otids.cli.options import Json, State, examples
 from otids.cli.output import SECOND, Times, console, counted, print_json, shown
 from otids.cli.state import open_state
+from otids.cli.status_view import spell_readiness
 from otids.detectors.base import Detector, Readiness
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
@@ -68,7 +68,7 @@ def show(
     learned = {
         name: one
         for name, one in _learned(detectors).items()
-        if conversation.casefold() in _title(name, names).casefold()
+        if conversation.casefold() in spell_conversation(name, names).casefold()
     }
     if json:
         print_json(
@@ -82,7 +82,7 @@ def show(
     _print_whole(out, readiness.get(None, {}))
     for name, one in learned.items():
         out.print()
-        out.print(shown(_title(name, names), "bold"))
+        out.print(shown(spell_conversation(name, names), "bold"))
         lines = _describe(name, one, readiness.get(name, {}), times)
         out.print(lines_of("", [*lines, *(f"accepted: {line}" for line in accepted.get(name, []))]))
     if (others := accepted.get(None)) and not conversation:
@@ -127,7 +127,7 @@ def _known(path: Path) -> dict[str, list[str]]:
         detectors = compose.detectors_of(folder, compose.rules_of(folder))
     accepted = _accepted(detectors, {})
     known = {
-        _title(name, {}): [
+        spell_conversation(name, {}): [
             "is known",
             *one.vocabulary.describe(name.protocol),
             *(f"accepted: {line}" for line in accepted.get(name, [])),
@@ -180,14 +180,6 @@ def _readiness(
     return found
 
 
-def _title(name: ConversationName, names: Names) -> str:
-    port = f"/{name.port}" if name.port else ""
-    return (
-        f"{spell_endpoint(name.client, names)} → {spell_endpoint(name.server, names)}, "
-        f"{name.protocol}{port}"
-    )
-
-
 def _print_whole(out: Console, readiness: Mapping[str, Readiness]) -> None:
     for detector, one in readiness.items():
         out.print(shown(f"new devices and conversations ({detector}): {spell_readiness(one)}"))
@@ -203,16 +195,6 @@ def _describe(
     ready = [f"{detector}: {spell_readiness(how)}" for detector, how in readiness.items()]
     said = one.vocabulary.describe(name.protocol) if one.messages else []
     return [heard, *ready, *said]
-
-
-def spell_readiness(one: Readiness) -> str:
-    """Say how far learning is: "ready", "learning 40 %, ready in about 3 h"."""
-    if one.progress >= 1:
-        return "ready"
-    text = f"learning {int(one.progress * 100)} %"
-    if one.seconds_left is None:
-        return text
-    return f"{text}, ready in about {spell_duration(int(one.seconds_left) * SECOND)}"
 
 
 def _record(

@@ -23,6 +23,15 @@ def names_of(assets: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {one["address"]: one["name"] for one in assets if one["name"]}
 
 
+def spell_conversation(name: ConversationName, names: Names) -> str:
+    """Name a conversation by the names of its devices."""
+    port = f"/{name.port}" if name.port else ""
+    return (
+        f"{spell_endpoint(name.client, names)} → {spell_endpoint(name.server, names)}, "
+        f"{name.protocol}{port}"
+    )
+
+
 def spell_cause(cause: Cause, names: Names) -> str:
     """Say what becomes normal with a cause, in one line."""
     try:

@@ -120,6 +120,7 @@ def _print_head(out: Console, record: Mapping[str, Any], decisions: Sequence[Dec
         ("completeness", record["completeness"]),
         ("detector", f"{record['detector']}, score {record['score']:.2f}"),
         ("sensor", record["sensor"]),
+        ("incident", _spell_incident(record)),
         ("alert", f"{record['id']}, {record['kind']}, {record['status']}"),
     ]
     for one in decisions:
@@ -137,6 +138,11 @@ def _print_story(out: Console, found: StoredAlert) -> None:
         out.print(shown(f"{record[key]}"))
     if len(record["members"]) > 1:
         out.print(lines_of("", record["members"]))
+    if record.get("corroboration"):
+        out.print()
+        out.print(
+            lines_of("What each detector says of it", [*map(_spell_voice, record["corroboration"])])
+        )
     out.print()
     out.print(Text("Why it matters", "bold"))
     out.print(shown(record["explanation"]))
@@ -144,6 +150,16 @@ def _print_story(out: Console, found: StoredAlert) -> None:
     if found.baseline:
         out.print(lines_of("What is normal here", found.baseline))
         out.print()
+
+
+def _spell_incident(record: Mapping[str, Any]) -> str:
+    """Name the incident, if it is not this alert that it began with."""
+    incident = record.get("incident", record["id"])
+    return "" if incident == record["id"] else f"began with alert {incident}"
+
+
+def _spell_voice(one: Mapping[str, str]) -> str:
+    return f"{one['detector']}: {one['observed']} (expected: {one['expected']})"
 
 
 def _print_steps(out: Console, record: Mapping[str, Any]) -> None:

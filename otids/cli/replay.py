@@ -178,7 +178,7 @@ def replay(
                     watch=declared,
                     records=records,
                     assets=folder.store.assets(),
-                    readiness=[one for each in pipeline.detectors for one in each.readiness()],
+                    status=pipeline.status(),
                     folder=folder.path,
                     is_last_replay=state is None,
                     stopped_in=bar.capture if bar.stopped else None,

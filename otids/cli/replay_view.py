@@ -16,9 +16,11 @@ from rich.text import Text
 from otids.alerts.wording import spell_duration, spell_list
 from otids.cli.alert_view import by_gravity, print_alerts, short_ids, tally
 from otids.cli.asset_view import print_asset_table
+from otids.cli.causes import names_of
 from otids.cli.output import SECOND, Times, aside, console, counted, shown
-from otids.detectors.base import Readiness
+from otids.cli.status_view import blind_lines, spell_learning
 from otids.replay import Declared, Progress, Report
+from otids.status import Status
 from otids.traffic import Tick
 
 REDRAW = 0.1
@@ -140,7 +142,7 @@ class Outcome:
     watch: Watch
     records: Sequence[Mapping[str, Any]]
     assets: Sequence[Mapping[str, Any]]
-    readiness: Sequence[Readiness]
+    status: Status
     folder: Path
     is_last_replay: bool
     stopped_in: Path | None  # the capture at hand when the run was interrupted
@@ -172,6 +174,11 @@ def _summary(outcome: Outcome) -> RenderableType:
     grid.add_row("alerts", tally(outcome.records))
     if report.notices:
         grid.add_row("notices", shown(_notices(report)))
+    for one in outcome.status.learning:
+        if not one.is_silent:
+            grid.add_row("ready", shown(f"{one.detector}: {spell_learning(one)}"))
+    for line in blind_lines(outcome.status, names_of(outcome.assets)):
+        grid.add_row(Text("unheard", "yellow"), shown(line, "yellow"))
     for line in _losses(report):
         grid.add_row(Text("lost", "yellow"), shown(line, "yellow"))
     for line in _remarks(outcome):
@@ -220,16 +227,12 @@ def _remarks(outcome: Outcome) -> list[str]:
         remarks.append(remark if outcome.is_last_replay else remark + goes_on)
     if not outcome.watch.judged and outcome.watch.first is not None:
         remarks.append("all of it was declared as normal, so only known dangers were looked for")
-    learning = {
-        one.conversation
-        for one in outcome.readiness
-        if one.conversation is not None and one.progress < 1
-    }
+    learning = {one.conversation for each in outcome.status.learning for one in each.learning}
     if learning:
         remarks.append(
             f"{counted(len(learning), 'conversation is', 'conversations are')} still being "
             "learned, so what is new there is not told yet; --learn or --learn-for declare what "
-            "is normal, and `otids baseline show` tells how far each is"
+            "is normal, and `otids status` tells how far each is"
         )
     return remarks
 
