@@ -6,7 +6,7 @@ wire as a whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -41,6 +41,8 @@ NAME = "timing"
 MOST_FINDINGS = 64
 """Findings of one kind in one tick; what goes beyond is told in the last one."""
 MOST_ACCEPTS = 256
+LATE = 4
+"""By what the limit of a rate is tightened where frames are missing."""
 FASTER = 1.5
 """A period that has shrunk by this is `fast`'s, not `drift`'s."""
 
@@ -53,6 +55,15 @@ class TimingState(msgspec.Struct, forbid_unknown_fields=True):
     accepted: list[object]
 
 
+class _Judged(NamedTuple):
+    """What was found out about a tick by judging it."""
+
+    tick: Tick
+    hush: Hush | None
+    heard: Heard | None
+    talk: Dialogue | None
+
+
 class Timing(Detector):
     """Knows when everything is usually said, and how soon it is answered."""
 
@@ -63,7 +74,7 @@ class Timing(Detector):
         self.answers = Answers()
         self._accepted = Causes(NAME)
         # What was found out about the tick that was judged last, for learning it.
-        self._judged: tuple[Tick, Heard | None, Hush | None] | None = None
+        self._judged: _Judged | None = None
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -83,10 +94,9 @@ class Timing(Detector):
 
     def judge(self, tick: Tick) -> Sequence[Finding]:
         """Say what is overdue, too frequent, shifted, late or unanswered."""
-        paces = self.paces
-        hush = paces.overdue(tick)
-        heard = paces.hear(tick)
-        self._judged = (tick, heard, hush)
+        paces, answers = self.paces, self.answers
+        hush, heard, talk = paces.overdue(tick), paces.hear(tick), answers.hear(tick)
+        self._judged = _Judged(tick, hush, heard, talk)
         if paces.declared:
             return []
         findings: list[Finding] = []
@@ -95,13 +105,12 @@ class Timing(Detector):
         if heard is not None:
             findings.extend(self._fast(tick, heard))
             findings.extend(self._drift(tick, heard))
-        talk = self.answers.hear(tick)
         if talk is not None:
             findings.extend(self._slow(tick, talk))
             findings.extend(self._unanswered(tick, talk))
         return findings
 
-    def _told(self, tick: Tick, kind: str, parts: Iterable[Finding]) -> Iterable[Finding]:
+    def _told(self, kind: str, parts: Iterable[Finding]) -> Iterable[Finding]:
         """Findings that nobody accepted; past the bound, one for all that are left."""
         kept = [
             one
@@ -133,10 +142,10 @@ class Timing(Detector):
 
     def _silences(self, tick: Tick, hush: Hush) -> Iterable[Finding]:
         if hush.is_wire:
-            yield from self._told(tick, "all-silent", [self._wire_finding()])
+            yield from self._told("all-silent", [self._wire_finding()])
             return
         found = silences(self.paces, hush, tick.second * SECOND)
-        yield from self._told(tick, "silence", map(self._silence_finding, found))
+        yield from self._told("silence", map(self._silence_finding, found))
 
     def _wire_finding(self) -> Finding:
         wire = self.paces.wire
@@ -216,12 +225,16 @@ class Timing(Detector):
         is_fast = spans < table["fast"][heard.sorted]
         if not np.count_nonzero(is_fast):
             return
+        # What waited for missing bytes is all heard at the moment at which they are given up.
+        ids = tick.tables.messages.conversation[heard.places]
+        is_fast &= ~tick.loss.is_lossy(ids) | (spans < table["fast"][heard.sorted] // LATE)
+        if not np.count_nonzero(is_fast):
+            return
         rows = np.unique(heard.sorted[is_fast])
         shortest: dict[int, int] = {}
         for row, span in zip(heard.sorted[is_fast].tolist(), spans[is_fast].tolist(), strict=True):
             shortest[row] = min(span, shortest.get(row, span))
         yield from self._told(
-            tick,
             "fast",
             (
                 self._fast_finding(tick, heard, group, shortest)
@@ -282,7 +295,6 @@ class Timing(Detector):
                 moved[row] = mean
         rows = np.array(sorted(moved), np.int64)
         yield from self._told(
-            tick,
             "drift",
             (
                 self._drift_finding(tick, heard, group, moved)
@@ -344,7 +356,6 @@ class Timing(Detector):
         full = self.answers.is_slow(found[1]).nonzero()[0]
         rows = {int(found[0][place]): found[1][place].tolist() for place in full.tolist()}
         yield from self._told(
-            tick,
             "slow-answers",
             (
                 self._slow_finding(tick, talk, group, rows)
@@ -378,7 +389,7 @@ class Timing(Detector):
             detector=NAME,
             kind=f"{NAME}.slow-answers",
             cause=(NAME, "slow-answers", *flat(about)),
-            expected=f"{about.server} answers {spell_who(names[0])} of {about.client} within "
+            expected=f"{about.server} answers {spell_who(names[0])} within "
             f"{spell_span(bound)} (99.9 % of {count:,} learned answers)",
             observed=f"{window[1]} of its last {window[0]} answers took "
             f"{spell_span(window[2] // max(window[1], 1))} on average",
@@ -402,7 +413,6 @@ class Timing(Detector):
             )
         }
         yield from self._told(
-            tick,
             "unanswered",
             (
                 self._unanswered_finding(tick, talk, group, spells)
@@ -453,25 +463,29 @@ class Timing(Detector):
 
     def learn(self, tick: Tick, quarantine: Quarantine) -> None:
         """Take in when everything was said."""
-        paces, clean = self.paces, quarantine.clean("messages")
-        if self._judged is None or self._judged[0] is not tick:
+        paces, answers, clean = self.paces, self.answers, quarantine.clean("messages")
+        if self._judged is None or self._judged.tick is not tick:
             self.judge(tick)
-        _, heard, hush = self._judged or (tick, None, None)
+        if self._judged is None:
+            return
+        _, hush, heard, talk = self._judged
         self._judged = None
         if paces.misses_some:
             heard = paces.hear(tick, enter=True)
         paces.learn(tick, heard, hush, clean)
-        talk = self.answers.hear(tick, enter=True)
+        if answers.misses_some:
+            talk = answers.hear(tick, enter=True)
         if talk is not None:
-            self.answers.learn(tick, talk, clean)
+            answers.learn(tick, talk, clean)
 
     def begin_learning(self) -> None:
         """Everything that follows is normal."""
-        self.paces.declared = self.answers.declared = True
+        self.paces.begin()
+        self.answers.declared = True
 
     def close_world(self) -> None:
         """What was not learned is not normal; rhythms start from here."""
-        self.paces.declared = self.answers.declared = False
+        self.answers.declared = False
         self.paces.close()
         self.answers.close()
 
@@ -537,7 +551,7 @@ class Timing(Detector):
         other.restore(state)
         self.paces.merge(other.paces.state())
         self.answers.merge(other.answers.state())
-        self._accepted.merge(other._accepted.state())  # noqa: SLF001  (one of us)
+        self._accepted.merge(other._accepted.state())
         self._judged = None
 
 
@@ -577,5 +591,8 @@ def _observed_silence(found: Silence) -> str:
         )
     if found.level == "unit":
         unit = found.symbols[0].unit
-        return f"unit {unit} of {about.server} is no longer polled by {about.client}; last heard {since} ago"
+        return (
+            f"unit {unit} of {about.server} is no longer polled by {about.client}; "
+            f"last heard {since} ago"
+        )
     return f"last heard {since} ago, while other requests between the two go on"

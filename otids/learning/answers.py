@@ -1,7 +1,7 @@
 """How fast servers answer, and whether they answer at all: by conversation, function and unit."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -78,6 +78,7 @@ class Dialogue:
     answers: Array
     answered: Array
     delays: Array  # ns, of `answers`
+    left: "tuple[Array, Array, Array] | Literal[False] | None" = False  # once it was asked for
 
 
 class Answers:
@@ -88,6 +89,8 @@ class Answers:
         self.declared = False
         self._places: Array = np.zeros(0, np.int64)
         self._anyone_open = False
+        self._waits = False  # whether a window of answers is open
+        self.misses_some = False  # whether `hear` left out a request that has no row
 
     def hear(self, tick: Tick, *, enter: bool = False) -> Dialogue | None:
         """Find what is asked and answered; only requests make rows, if `enter`."""
@@ -108,8 +111,10 @@ class Answers:
             return AnswerName(conversation, int(symbols.function[id]), int(symbols.unit[id]))
 
         rows = table.find(ids, spell)
+        self.misses_some = False
         if np.count_nonzero(rows < 0):
             missing = asks[rows[asks] < 0]
+            self.misses_some = not enter and len(missing) > 0
             if enter and len(missing):
                 if not self.declared:
                     self._make_room(len(missing))
@@ -140,16 +145,15 @@ class Answers:
         """Windows of answers that hold slow ones: rows, and answers, slow ones, their ns."""
         table, rows = self.table, talk.answered
         is_late = talk.delays > table["slow"][rows]
-        opened = table["window"][rows, 0]
-        if not np.count_nonzero(is_late) and not np.count_nonzero(opened):
+        if not (self._waits or np.count_nonzero(is_late)):
             return None
-        some = (talk.delays >= 0).nonzero()[0]
-        distinct, place = np.unique(rows[some], return_inverse=True)
-        sums = table["window"][distinct].copy()
+        distinct = np.unique(rows[is_late | (table["window"][rows, 0] > 0)])
+        some = (np.isin(rows, distinct) & (talk.delays >= 0)).nonzero()[0]
+        sums = table["window"][distinct]
         late, delays = is_late[some], talk.delays[some]
-        np.add.at(sums, place, np.stack([np.ones_like(delays), late, delays * late], axis=1))
-        is_open = (sums[:, 1] > 0).nonzero()[0]
-        return distinct[is_open], sums[is_open]
+        taken = np.stack([np.ones_like(delays), late, delays * late], axis=1)
+        np.add.at(sums, distinct.searchsorted(rows[some]), taken)
+        return distinct, sums
 
     def is_slow(self, sums: Array) -> Mask:
         """Which windows are full, and have a slow median."""
@@ -161,6 +165,11 @@ class Answers:
 
         Rows of `talk` that are not among them have none.
         """
+        if talk.left is False:
+            talk.left = self._pending(tick, talk)
+        return talk.left
+
+    def _pending(self, tick: Tick, talk: Dialogue) -> tuple[Array, Array, Array] | None:
         places, table = self._places, self.table
         places[talk.asked] = -1
         places[talk.answered] = talk.answers
@@ -205,12 +214,15 @@ class Answers:
         if self.declared:
             table["closed"][talk.asked] = 1
         left = self.pending(tick, talk)
-        if self.declared or self._anyone_open:
+        if self.declared or (
+            self._anyone_open and np.count_nonzero(table["closed"][talk.asked]) < len(talk.asked)
+        ):
             self._learn_open(tick, talk, clean, left)
         window = self.slow(talk)
         if window is not None:
             rows, sums = window
             table["window"][rows] = np.where(sums[:, :1] >= WINDOW, 0, sums)
+            self._waits = bool(table["window"][:, 0].any())
         table["pending"][talk.answered] = 0
         table["pending"][talk.asked] = 0
         table["last"][talk.asked] = tick.tables.messages.time[talk.asks]
@@ -306,6 +318,7 @@ class Answers:
 
     def interrupt(self) -> None:
         """Forget moments, keep what was learned."""
+        self._waits = False
         for name in MOMENTS:
             self.table[name][:] = COLUMNS[name].fill
 
@@ -325,6 +338,7 @@ class Answers:
     def _find_open(self) -> None:
         table = self.table
         self._anyone_open = bool((table["closed"][table.in_use] == 0).any())
+        self._waits = bool(table["window"][:, 0].any())
         if table.size > len(self._places):
             self._places = np.zeros(2 * table.size, np.int64)
 

@@ -6,7 +6,7 @@ conversation was not silent for half of it. And the wire as a whole may fall sil
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -64,12 +64,17 @@ def _moment(fill: int) -> Column:
     return Column("<i8", fill=fill, low=LONG_AGO, high=NEVER)
 
 
+def _deadline() -> Column:
+    """A moment at which to ask; from `NEVER` on it does not come."""
+    return Column("<i8", fill=NEVER, low=LONG_AGO)
+
+
 def _count(dtype: str = "<i8", high: int = _MOST, width: tuple[int, ...] = ()) -> Column:
     return Column(dtype, join=np.add, low=0, high=high, width=width)
 
 
-def _limit() -> Column:
-    return Column("<i8", low=0, high=NEVER)
+def _limit(fill: int = 0) -> Column:
+    return Column("<i8", fill=fill, low=0, high=NEVER)
 
 
 SYMBOL_COLUMNS = {
@@ -82,10 +87,10 @@ SYMBOL_COLUMNS = {
     "met": Column("<i8", low=0, high=_MOST),  # how long the wire had been listened to, s
     # Derived; `anchor` and `slowest` are those at which a symbol became ready by itself.
     "period": _limit(),
-    "limit": _limit(),
+    "limit": _limit(NEVER),  # NEVER: not judged; so is `high`
     "fast": _limit(),
     "low": _limit(),
-    "high": _limit(),
+    "high": _limit(NEVER),
     "anchor": _limit(),
     "fastest": _limit(),
     # Moments; they end with the source.
@@ -95,25 +100,25 @@ SYMBOL_COLUMNS = {
     "place": Column("|u1", low=0, high=RUN - 1),
     "sound": Column("<u2", low=0),  # messages in a row that nothing is wrong with
     "pause": Column("<i8", low=0, high=_MOST),  # longest of the conversation since `last`
-    "deadline": _moment(NEVER),
+    "deadline": _deadline(),
     "told": Column("|u1", low=0, high=1),
     "drift": Column("<i8", low=0, high=_MOST, width=(4,)),  # intervals, short, long, their ns
 }
 CONVERSATION_COLUMNS = {
     "longest": Column("<i8", low=0, high=_MOST),
     "closed": Column("|u1", low=0, high=1),
-    "limit": _limit(),
+    "limit": _limit(NEVER),
     "anchor": _limit(),
+    "notable": Column("<i8", fill=PAUSE, low=0, high=NEVER),  # pauses that matter to symbols
     "last": _moment(LONG_AGO),
-    "frame": Column("<i8", low=0, high=NEVER),
-    "deadline": _moment(NEVER),
+    "deadline": _deadline(),
     "attempt": _moment(LONG_AGO),  # of its client to connect
     "told": Column("|u1", low=0, high=1),
 }
 SYMBOL_MOMENTS = (
     "last", "frame", "recent", "place", "sound", "pause", "deadline", "told", "drift",
 )  # fmt: skip
-CONVERSATION_MOMENTS = ("last", "frame", "deadline", "attempt", "told")
+CONVERSATION_MOMENTS = ("last", "deadline", "attempt", "told")
 
 
 class PacesState(msgspec.Struct, forbid_unknown_fields=True):
@@ -136,8 +141,10 @@ class Heard:
     rank: Array | None  # which one of its symbol in this tick; None: all are the first
     times: Array
     previous: Array  # when each was said before, ns; LONG_AGO: not known
+    intervals: Array  # ns since then
     slots: Array  # where `recent` holds the time of RUN messages before
     before: Array  # that time
+    drift: "tuple[Array, Array] | Literal[False] | None" = False  # once it was asked for
 
 
 @dataclass(slots=True)
@@ -163,6 +170,9 @@ class Paces:
         self._first: Array = np.zeros(0, np.int64)
         self._next = NEVER
         self._anyone_open = False
+        self._anyone_told = False
+        self._pauses = False  # whether pauses are kept in mind for symbols
+        self._drifts = False  # whether a window of intervals is open
         self.misses_some = False  # whether `hear` left something out that has no row
 
     @property
@@ -253,7 +263,7 @@ class Paces:
         table = self.symbols
         among = np.zeros(self.conversations.size, np.bool_)
         among[conversations] = True
-        is_running = (table["limit"] > 0) & (table["last"] > LONG_AGO) & among[self.home]
+        is_running = (table["limit"] < NEVER) & (table["last"] > LONG_AGO) & among[self.home]
         rows = is_running.nonzero()[0]
         since = now - table["last"][rows]
         return rows, (table["told"][rows] > 0) | (since >= LIKELY * table["limit"][rows])
@@ -261,7 +271,7 @@ class Paces:
     def fellows(self, now: int) -> tuple[Array, Array]:
         """Conversations (rows) that run or ran, and which are silent."""
         table = self.conversations
-        rows = ((table["limit"] > 0) & (table["last"] > LONG_AGO)).nonzero()[0]
+        rows = ((table["limit"] < NEVER) & (table["last"] > LONG_AGO)).nonzero()[0]
         since = now - table["last"][rows]
         return rows, (table["told"][rows] > 0) | (since >= LIKELY * table["limit"][rows])
 
@@ -302,7 +312,8 @@ class Paces:
         if rank is not None:
             here = (rank >= RUN).nonzero()[0]
             before[here] = times[here - RUN]
-        return Heard(asks, rows, places, ordered, rank, times, previous, slots, before)
+        intervals = times - previous
+        return Heard(asks, rows, places, ordered, rank, times, previous, intervals, slots, before)
 
     def _enter(self, tick: Tick, ids: Array) -> Array:
         names, table = tick.names, self.symbols
@@ -361,6 +372,10 @@ class Paces:
             self._find_next()
 
     def _find_next(self) -> None:
+        """Find the next deadline, and whether anything is told."""
+        if self._anyone_told:
+            tables = self.symbols, self.conversations
+            self._anyone_told = any(np.count_nonzero(one["told"]) for one in tables)
         deadlines = self.symbols["deadline"], self.conversations["deadline"]
         self._next = min(int(one.min()) if len(one) else NEVER for one in deadlines)
 
@@ -369,6 +384,7 @@ class Paces:
             table: Ledger = getattr(self, name)
             table["told"][rows] = 1
             table["deadline"][rows] = NEVER
+        self._anyone_told = True
         for name, rows, until in hush.later:
             getattr(self, name)["deadline"][rows] = until
 
@@ -391,27 +407,33 @@ class Paces:
         if self.declared:
             table["closed"][rows] = 1
             self.conversations["closed"][self._home[heard.rows]] = 1
-        sound = self._sound(tick, heard, clean)
+        learns = self.declared or (
+            self._anyone_open and np.count_nonzero(table["closed"][rows]) < len(rows)
+        )
+        sound = self._sound(tick, heard, clean) if learns else None
         self._hear_conversations(tick, heard, sound, wire_pause)
-        intervals = times - heard.previous
-        limit, told = table["limit"][rows], table["told"][rows]
-        is_slow = intervals > limit
-        if self.declared or (self._anyone_open and np.count_nonzero(table["closed"][rows] == 0)):
-            self._learn_intervals(heard, intervals, sound, (told > 0) & is_slow)
+        limit = table["limit"][rows]
+        deadlines = times + limit
+        told = None
+        if self._anyone_told:
+            told = table["told"][rows] & (heard.intervals > limit)
+            deadlines[told > 0] = NEVER
+            table["told"][rows] = told
+        if learns:
+            self._learn_intervals(heard, sound, told)
             table.touch(rows, tick.second)
+            run = table["sound"][rows] + 1
+            if heard.rank is not None:
+                run = np.minimum(run + heard.rank, 1_000)
+            table["sound"][rows] = np.minimum(run, 1_000) if sound is None else run * sound
         self._take_drift(heard)
-        run = table["sound"][rows] + 1
-        if heard.rank is not None:
-            run = np.minimum(run + heard.rank, 1_000)
-        told &= is_slow
-        table["sound"][rows] = np.minimum(run, 1_000) if sound is None else run * sound
         table["last"][rows] = times
         table["frame"][rows] = tick.tables.messages.frame[heard.places]
         table["recent"][rows, heard.slots] = times
         table["place"][rows] = (heard.slots + 1) % RUN
-        table["pause"][rows] = 0
-        table["told"][rows] = told
-        table["deadline"][rows] = np.where((limit > 0) & (told == 0), times + limit, NEVER)
+        if self._pauses:
+            table["pause"][rows] = 0
+        table["deadline"][rows] = deadlines
 
     def _sound(self, tick: Tick, heard: Heard, clean: Mask | None) -> Mask | None:
         """Which messages can be learned from; None: all. A symbol is so as a whole in a tick."""
@@ -433,18 +455,20 @@ class Paces:
         table, homes = self.conversations, self._home[heard.rows]
         times = tick.tables.messages.time[heard.asks]
         self._first[homes[::-1]] = times[::-1]
-        last, limit, told = table["last"][homes], table["limit"][homes], table["told"][homes]
-        gaps = self._first[homes] - last
-        long = (gaps >= PAUSE).nonzero()[0]
-        if len(long):
+        gaps = self._first[homes] - table["last"][homes]
+        long = gaps >= (PAUSE if self.declared else table["notable"][homes])
+        if np.count_nonzero(long):
             unfit = set() if sound is None else set(self._home[heard.sorted[~sound]].tolist())
             paused = dict(zip(homes[long].tolist(), gaps[long].tolist(), strict=True))
             self._resume(paused, unfit, wire_pause)
-        told &= gaps > limit
-        table["told"][homes] = told
+        limit = table["limit"][homes]
+        deadlines = times + limit
+        if self._anyone_told:
+            told = table["told"][homes] & (gaps > limit)
+            deadlines[told > 0] = NEVER
+            table["told"][homes] = told
         table["last"][homes] = times
-        table["frame"][homes] = tick.tables.messages.frame[heard.asks]
-        table["deadline"][homes] = np.where((limit > 0) & (told == 0), times + limit, NEVER)
+        table["deadline"][homes] = deadlines
 
     def _resume(self, paused: dict[int, int], unfit: set[int], wire_pause: int) -> None:
         """Conversations (rows) are heard again after gaps (ns)."""
@@ -462,14 +486,13 @@ class Paces:
         rows = ((gaps > 0) & symbols.in_use).nonzero()[0]
         pause = np.maximum(symbols["pause"][rows], gaps[rows])
         symbols["pause"][rows] = pause
+        self._pauses = True
         last, limit = symbols["last"][rows], symbols["limit"][rows]
-        waits = (limit > 0) & (last > LONG_AGO) & (symbols["told"][rows] == 0)
+        waits = (limit < NEVER) & (last > LONG_AGO) & (symbols["told"][rows] == 0)
         until = last + np.maximum(limit, 2 * pause)
         symbols["deadline"][rows[waits]] = until[waits]
 
-    def _learn_intervals(
-        self, heard: Heard, intervals: Array, sound: Mask | None, told: Mask
-    ) -> None:
+    def _learn_intervals(self, heard: Heard, sound: Mask | None, told: Array | None) -> None:
         table, rows = self.symbols, heard.sorted
         rank = 0 if heard.rank is None else heard.rank
         run = table["sound"][rows] + rank
@@ -477,11 +500,13 @@ class Paces:
         if sound is not None:
             fits &= sound
         if not self.declared:
-            fits &= (table["closed"][rows] == 0) & ~told
+            fits &= table["closed"][rows] == 0
+            if told is not None:
+                fits &= told == 0
         here = fits.nonzero()[0]
         if not len(here):
             return
-        rows, lengths = rows[here], np.maximum(intervals[here], 0)
+        rows, lengths = rows[here], np.maximum(heard.intervals[here], 0)
         bins = INTERVAL_EDGES.searchsorted(lengths, "right")
         np.add.at(table["intervals"], (rows, bins), 1)
         np.add.at(table["sums"], (rows, bins), lengths)
@@ -495,29 +520,36 @@ class Paces:
 
     def drifting(self, heard: Heard) -> tuple[Array, Array] | None:
         """Windows of intervals outside their spread that are open: rows, and their counts."""
-        table, rows = self.symbols, heard.sorted
-        intervals = heard.times - heard.previous
-        counts = table["drift"][rows, 0]
-        low, high = table["low"][rows], table["high"][rows]
-        short, long = intervals < low, (intervals > high) & (high > 0)
-        if not np.count_nonzero(short | long | (counts > 0)):
+        if heard.drift is False:
+            heard.drift = self._drifting(heard)
+        return heard.drift
+
+    def _drifting(self, heard: Heard) -> tuple[Array, Array] | None:
+        table, rows, intervals = self.symbols, heard.sorted, heard.intervals
+        high = table["high"][rows]
+        short, long = intervals < table["low"][rows], intervals > high
+        if not (self._drifts or np.count_nonzero(short) or np.count_nonzero(long)):
             return None
-        some = ((heard.previous > LONG_AGO) & (high > 0)).nonzero()[0]
-        distinct, place = np.unique(rows[some], return_inverse=True)
-        sums = table["drift"][distinct].copy()
-        taken = np.stack(
-            [np.ones(len(some), np.int64), short[some], long[some], np.maximum(intervals[some], 0)],
-            axis=1,
-        )
+        known = (heard.previous > LONG_AGO) & (high < NEVER)
+        known &= short | long | (table["drift"][rows, 0] > 0)
+        # A window opens with an interval outside; the others of its symbol count from then on.
+        distinct = np.unique(rows[known])
+        if not len(distinct):
+            return None
+        some = (np.isin(rows, distinct) & (heard.previous > LONG_AGO)).nonzero()[0]
+        place = distinct.searchsorted(rows[some])
+        sums = table["drift"][distinct]
+        lengths = np.maximum(intervals[some], 0)
+        taken = np.stack([np.ones_like(lengths), short[some], long[some], lengths], axis=1)
         np.add.at(sums, place, taken)
-        is_open = (sums[:, 1] + sums[:, 2] > 0).nonzero()[0]
-        return distinct[is_open], sums[is_open]
+        return distinct, sums
 
     def _take_drift(self, heard: Heard) -> None:
         found = self.drifting(heard)
         if found is not None:
             rows, sums = found
             self.symbols["drift"][rows] = np.where(sums[:, :1] >= DRIFT, 0, sums)
+            self._drifts = bool(self.symbols["drift"][:, 0].any())
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -528,13 +560,19 @@ class Paces:
         closed = table["closed"][rows] > 0
         span = np.where(closed, wire.declared, wire.lived - table["met"][rows]) * SECOND
         found = limits(
-            table["intervals"][rows], table["sums"][rows], table["alone"][rows],
-            table["shortest"][rows], closed, span,
-        )  # fmt: skip
+            table["intervals"][rows],
+            table["sums"][rows],
+            alone=table["alone"][rows],
+            shortest=table["shortest"][rows],
+            closed=closed,
+            span=span,
+        )
         silence, run, low, high = found.silence, found.run, found.low, found.high
         earned = (found.period > 0) & ~closed
         anchor, fastest = table["anchor"][rows], table["fastest"][rows]
         had = earned & (anchor > 0)
+        silence = np.where(found.period > 0, silence, NEVER)
+        high = np.where(found.period > 0, high, NEVER)
         silence = np.where(had, np.minimum(silence, SLIDE * anchor), silence)
         run = np.where(had, np.maximum(run, fastest // SLIDE), run)
         low = np.where(had, table["low"][rows], low)
@@ -553,20 +591,31 @@ class Paces:
     def _refresh_conversations(self) -> None:
         symbols, table = self.symbols, self.conversations
         periods = np.full(table.size, NEVER, np.int64)
-        rows = ((symbols["limit"] > 0) & symbols.in_use).nonzero()[0]
+        rows = ((symbols["limit"] < NEVER) & symbols.in_use).nonzero()[0]
         np.minimum.at(periods, self._home[rows], symbols["period"][rows])
+        shortest = np.full(table.size, NEVER, np.int64)
+        np.minimum.at(shortest, self._home[rows], symbols["limit"][rows])
+        # A pause explains a symbol's gap from half of it on.
+        notable = np.where((table["closed"] > 0) & (shortest < NEVER), shortest // 2, PAUSE)
+        table["notable"][:] = np.maximum(notable, PAUSE)
         judged = periods < NEVER
         limit = silence_limit(np.where(judged, periods, 0), table["longest"])
-        limit = np.where(judged, limit, 0)
+        limit = np.where(judged, limit, NEVER)
         anchor, closed = table["anchor"], table["closed"] > 0
         had = judged & ~closed & (anchor > 0)
         limit = np.where(had, np.minimum(limit, SLIDE * anchor), limit)
         anchor[:] = np.where(judged & ~closed & (anchor == 0), limit, anchor)
         table["limit"][:] = limit
-        table["deadline"][limit == 0] = NEVER
+        table["deadline"][limit == NEVER] = NEVER
+
+    def begin(self) -> None:
+        """Learning is declared. What was not followed until now is not trusted."""
+        self.declared = True
+        self.symbols["sound"][:] = 0
 
     def close(self) -> None:
         """Declared learning ends: what it heard is all that is normal."""
+        self.declared = False
         self.wire.close()
         self._settle()
 
@@ -585,6 +634,7 @@ class Paces:
         self.wire.interrupt()
         self._refreshed = None
         self._next = NEVER
+        self._anyone_told = self._pauses = self._drifts = False
 
     # --- ids, state --------------------------------------------------------------------------
 
@@ -646,6 +696,8 @@ class Paces:
             raise ValueError("symbols of more conversations than fit")
         self._anyone_open = bool((table["closed"][table.in_use] == 0).any())
         self._fit_first()
+        self._anyone_told = self._pauses = True
+        self._drifts = bool(table["drift"][:, 0].any())
         self._find_next()
 
     def _settle_home(self) -> None:

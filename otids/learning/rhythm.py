@@ -120,8 +120,8 @@ class Limits:
     high: Array
 
 
-def limits(  # noqa: PLR0913  (one column each)
-    histograms: Array, sums: Array, alone: Array, shortest: Array, closed: Mask, span: Array
+def limits(
+    histograms: Array, sums: Array, *, alone: Array, shortest: Array, closed: Mask, span: Array
 ) -> Limits:
     """Derive limits from what was learned: `alone` is the longest gap, `shortest` the shortest run.
 
@@ -150,7 +150,8 @@ def limits(  # noqa: PLR0913  (one column each)
 
 
 def silence_limit(period: Array, longest: Array) -> Array:
-    """How long (ns) it takes to call it silence: 2.5 periods, or half more than was ever learned."""
+    """How long (ns) it takes to call it silence: 2.5 periods, or 1.5 times the longest gap."""
     periods = (period * PERIODS_MISSED).astype(np.int64)
     gaps = np.minimum(longest, np.maximum(LONGEST_GAP, 4 * periods)) // 2 * 3
-    return np.maximum(np.maximum(periods, gaps), LEAST_LIMIT)
+    limit: Array = np.maximum(np.maximum(periods, gaps), LEAST_LIMIT)
+    return limit

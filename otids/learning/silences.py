@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otids.learning.paces import Hush, Paces
+from otids.learning.rhythm import NEVER
 from otids.traffic import ConversationName, SymbolName
 
 MOST_NAMED = 64
@@ -71,10 +72,10 @@ def _whole(paces: Paces, level: str, first: int, rows: list[int]) -> Silence:
     table, symbols = paces.conversations, paces.symbols
     among = np.zeros(table.size, np.bool_)
     among[rows] = True
-    members = (among[paces.home] & (symbols["limit"] > 0)).nonzero()[0]
+    members = (among[paces.home] & (symbols["limit"] < NEVER)).nonzero()[0]
     members = np.array(sorted(members.tolist(), key=symbols.name)[:MOST_NAMED], np.int64)
     deadline = int(table["deadline"][first])
-    frames = sorted({int(table["frame"][row]) for row in rows})[-MOST_FRAMES:]
+    frames = sorted(set(symbols["frame"][members].tolist()))[-MOST_FRAMES:]
     others = [row for row in rows if row != first]
     return Silence(
         level,

@@ -22,7 +22,7 @@ def spell_span(span: int) -> str:
         return f"{span / (60 * MINUTE):.1f} h"
     if span >= 2 * MINUTE:
         return f"{span / MINUTE:.1f} min"
-    if span >= SECOND:
+    if span >= SECOND - MILLISECOND:
         return f"{span / SECOND:.1f} s"
     if span >= 10 * MILLISECOND:
         return f"{span / MILLISECOND:.0f} ms"
@@ -44,8 +44,9 @@ def spell_each(names: Sequence[SymbolName]) -> str:
 
 def spell_who(name: AnswerName) -> str:
     """What is asked for."""
-    unit = f" to unit {name.unit}" if name.unit else ""
-    return f"{function_name(name.conversation.protocol, name.function)}{unit}"
+    unit = f" (unit {name.unit})" if name.unit else ""
+    function = function_name(name.conversation.protocol, name.function)
+    return f"{function}{unit} of {name.conversation.client}"
 
 
 def cause_of(detector: str, kind: str, name: SymbolName) -> Cause:

@@ -29,6 +29,12 @@ KINDS = [
     "policy.umas-download",
     "policy.umas-upload",
     "policy.custom",
+    "timing.silence",
+    "timing.all-silent",
+    "timing.fast",
+    "timing.drift",
+    "timing.slow-answers",
+    "timing.unanswered",
     "unlisted",
 ]
 
