@@ -279,8 +279,10 @@ class Scan(Detector):
                 self._usual[id] = all(learned)
         column = _clean(tables.messages.symbol, quarantine.clean("messages"))
         for id in _unknown(column, self._said):
-            things = _said_things(tick.names, id)
-            learned = [self._fanout.learn(*one) for one in things]
+            name = tick.names.conversation(int(tick.names.symbols.conversation[id]))
+            reached = [] if _is_passing(name) else _reached(name)
+            things = [*reached, *_said_things(tick.names, id)]
+            learned = [self._meet(*one) for one in things]
             self._said[id] = all(learned)
 
     def _meet(self, track: Track, thing: Thing) -> bool:
