@@ -6,17 +6,15 @@ was never said before is told by novelty, what is tried out by novelty and scan:
 words each counts once at most here.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 import numpy as np
 
 from otids.detectors.base import (
-    MOST_MEMBERS,
     Cause,
     Detector,
     Finding,
@@ -28,11 +26,11 @@ from otids.detectors.base import (
 )
 from otids.learning.accepted import flat
 from otids.learning.causes import Causes
+from otids.learning.excess import Excess, spell_excess, worst_of
 from otids.learning.ledger import UNKNOWN
 from otids.learning.memory import is_call
 from otids.learning.rates import ENOUGH_SECONDS, Rates, RatesState, Slot
 from otids.learning.rows import in_order
-from otids.learning.words import spell_list, spell_message, spell_points
 from otids.traffic import (
     ACTIVITIES,
     CONNECTION_STATES,
@@ -42,7 +40,6 @@ from otids.traffic import (
     Dictionaries,
     Mask,
     Tick,
-    status_name,
 )
 
 NAME = "flood"
@@ -75,7 +72,6 @@ MOST_REFUSED = 4_096
 """Distinct refusals of a minute; what is beyond counts as said once."""
 MOST_FINDINGS = 64
 """Findings of a kind in one tick; what goes beyond is told in the last one."""
-MOST_SPELLED = 32
 FEW = 8_192
 """Up to so many ids, counting all of them costs less than sorting those of a tick."""
 
@@ -109,18 +105,6 @@ class _Count:
 
 
 _NOTHING = _Count(np.empty(0, np.uint32), np.empty(0, np.int64))
-
-
-@dataclass(frozen=True, slots=True)
-class _Over:
-    """A window that holds too much."""
-
-    id: int
-    count: int  # in this tick
-    total: int
-    most: int
-    limit: int
-    seconds: int
 
 
 class Flood(Detector):
@@ -167,7 +151,7 @@ class Flood(Detector):
                 findings.extend(self._told(tick, kind, over))
         return findings
 
-    def _over(self, tick: Tick, kind: str, count: _Count) -> list[_Over]:
+    def _over(self, tick: Tick, kind: str, count: _Count) -> list[Excess]:
         """Which windows hold too much, in the order of ids; of each the one that does so most."""
         rates, slots, slot_table = self._rates(kind)
         if not rates.may_exceed(slots, count.counts, tick.second):
@@ -187,7 +171,7 @@ class Flood(Detector):
         for place in np.flatnonzero(over.any(axis=1) & ready & (count.counts > 0)).tolist():
             slot = int(np.argmax(totals[place] / limits[place]))
             found.append(
-                _Over(
+                Excess(
                     int(count.ids[place]),
                     int(count.counts[place]),
                     int(totals[place, slot]),
@@ -198,9 +182,9 @@ class Flood(Detector):
             )
         return found
 
-    def _told(self, tick: Tick, kind: str, over: Iterable[_Over]) -> Iterable[Finding]:
+    def _told(self, tick: Tick, kind: str, over: Iterable[Excess]) -> Iterable[Finding]:
         """A finding for each conversation, service or sender."""
-        merged: dict[Cause, list[_Over]] = {}
+        merged: dict[Cause, list[Excess]] = {}
         for one in over:
             cause = _cause(kind, tick.names.conversation(one.id))
             if cause not in self._accepted:
@@ -215,13 +199,13 @@ class Flood(Detector):
         tick: Tick,
         kind: str,
         cause: Cause,
-        which: Sequence[_Over],
-        further: Sequence[Sequence[_Over]],
+        which: Sequence[Excess],
+        further: Sequence[Sequence[Excess]],
     ) -> Finding:
-        worst = _worst(which)
+        worst = worst_of(which)
         every = [*which, *(one for more in further for one in more)]
         rows = self._rows(tick, kind, [one.id for one in every])
-        words = _words(tick, kind, rows, which)
+        words = spell_excess(tick, kind, rows, which)
         if further:
             words["observed"] += f"; and {len(further):,} further floods in the same second"
         finding = finding_over(
@@ -234,7 +218,8 @@ class Flood(Detector):
             score=self._sureness(tick.second) * (1 - worst.limit / (2 * worst.total)),
             **words,
         )
-        return replace(finding, count=sum(one.count for one in which))
+        # Without members the words with the numbers stand in the alert, however often it is told.
+        return replace(finding, count=sum(one.count for one in which), members=())
 
     def _rows(self, tick: Tick, kind: str, ids: Sequence[int]) -> dict[str, Array]:
         """The rows of a tick that a flood of a kind consists of."""
@@ -535,91 +520,7 @@ class Flood(Detector):
         self._refused, self._minute, self._second = {}, -1, None
 
 
-# --- words ----------------------------------------------------------------------------------------
-
-
-def _words(
-    tick: Tick,
-    kind: str,
-    rows: Mapping[str, Array],
-    which: Sequence[_Over],
-) -> dict[str, Any]:
-    """What a finding of a kind says, and of whom."""
-    worst = _worst(which)
-    name = tick.names.conversation(worst.id)
-    span = {1: "a second", _MINUTE: "a minute"}.get(worst.seconds, f"{worst.seconds} s")
-    total = f"{worst.total:,} in {span}"
-    most = f"{worst.most:,} in {span} (learned; told above {worst.limit:,})"
-    parts: dict[str, Any] = {"source": name.client, "target": name.server, "conversation": name}
-    if kind == "half-open":
-        clients = np.unique(
-            tick.names.conversations.client[
-                tick.tables.connections.conversation[rows["connections"]]
-            ]
-        )
-        addresses = sorted(str(tick.names.endpoint(id)) for id in clients.tolist())
-        who = addresses[0] if len(addresses) == 1 else f"{len(addresses):,} addresses"
-        only = len(addresses) == 1
-        return {
-            "source": name.client if only else None,
-            "target": name.server,
-            "conversation": name if only else None,
-            "expected": f"connections to port {name.port} of {name.server} that are begun and "
-            f"never opened: at most {most}",
-            "observed": f"{total} were begun and not opened; those of the last second by {who}",
-            "members": tuple(addresses[:MOST_MEMBERS]),
-            "baseline": (f"at most {worst.most:,} half-open connections in {span}",),
-        }
-    parts["baseline"] = (f"{kind} of {name}: at most {worst.most:,} in {span}",)
-    if kind == "broadcast":
-        groups = [tick.names.conversation(one.id) for one in which]
-        words = [f"{one.protocol} to {one.server}" for one in groups]
-        return {
-            **parts,
-            "target": name.server if len(groups) == 1 else None,
-            "conversation": name if len(groups) == 1 else None,
-            "expected": f"{name.client} sends at most {most} frames to everybody or to a group",
-            "observed": f"{total} frames: {spell_list(words)}",
-            "members": tuple(words[:MOST_MEMBERS]),
-        }
-    if kind == "connections":
-        return {
-            **parts,
-            "expected": f"{name.client} opens at most {most} connections to {name.server}",
-            "observed": f"{total} connections opened",
-        }
-    column = tick.tables.messages.symbol[rows["messages"]]
-    said = Counter(column.tolist())  # in the order of rows, and so are those of equal number
-    often = [id for id, _ in said.most_common(MOST_SPELLED)]
-    spelled = [tick.names.symbol(id) for id in often]
-    words = [spell_message(one) for one in spelled]
-    each = [f"{word} ({said[id]} times)" for word, id in zip(words, often, strict=True)]
-    parts["members"] = tuple(dict.fromkeys(words))[:MOST_MEMBERS]
-    parts["points"] = spell_points(spelled)
-    if kind == "exceptions":
-        errors = [status_name(name.protocol, one.status) for one in spelled]
-        return {
-            **parts,
-            "expected": f"{name.server} refuses the same requests of {name.client} at most {most}",
-            "observed": f"{total} are refused again ({spell_list(errors)}): "
-            f"{spell_list(words, '; ', most=3)}",
-        }
-    if kind == "writes":
-        return {
-            **parts,
-            "expected": f"{name.client} writes to {name.server} at most {most}",
-            "observed": f"{total} writes; in the last second {spell_list(words, '; ', most=4)}",
-        }
-    return {
-        **parts,
-        "expected": f"{name.client} repeats requests to {name.server} at most {most}",
-        "observed": f"{total} repeat what was asked in the same second: "
-        f"{spell_list(each, '; ', most=3)}",
-    }
-
-
-def _worst(which: Sequence[_Over]) -> _Over:
-    return max(which, key=lambda one: one.total / one.limit)
+# --- helpers -------------------------------------------------------------------------------------
 
 
 def _cause(kind: str, name: ConversationName) -> Cause:

@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from otids.detectors.base import (
-    MOST_MEMBERS,
     Cause,
     Detector,
     Finding,
@@ -29,7 +28,7 @@ from otids.learning.causes import Causes
 from otids.learning.fanout import Fanout, FanoutState, Spread, Thing, Track
 from otids.learning.memory import is_call
 from otids.learning.plant import FIRST_DYNAMIC_PORT
-from otids.learning.reach import spell_expected, spell_members, spell_observed
+from otids.learning.reach import spell_expected, spell_observed
 from otids.learning.rows import in_order
 from otids.traffic import (
     CARRIERS,
@@ -180,11 +179,11 @@ class Scan(Detector):
             source=source,
             target=_endpoint(track[3:5]) if len(track) > len(("hosts", 0, "")) else None,
             conversation=conversation,
-            members=spell_members(kind, spread.things)[:MOST_MEMBERS],
             severity="high" if is_grave else None,
             score=self._sureness(tick.second) * (1 - enough / (2 * max(spread.weight, enough))),
         )
-        return replace(finding, count=max(1, len(trying.tries)))
+        # Without members the words with the numbers stand in the alert, however often it is told.
+        return replace(finding, count=max(1, len(trying.tries)), members=())
 
     def _sureness(self, second: int) -> float:
         listened = self._listened_until(second)

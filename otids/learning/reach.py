@@ -1,10 +1,10 @@
 """Says in words what somebody tries out, and what is usual instead."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 from typing import Any
 
-from otids.learning.fanout import MOST_THINGS, Spread, Thing, Track, Tried
+from otids.learning.fanout import MOST_THINGS, Spread, Thing, Track
 from otids.learning.words import distinct, spell_list
 from otids.traffic import EndpointName, RangeName, function_name
 
@@ -38,13 +38,19 @@ def spell_observed(kind: str, spread: Spread, second: int) -> str:
     number = len(spread.things)
     at_least = "at least " if number >= MOST_THINGS else ""
     succeeded = spread.succeeded
-    answered = {0: "none answered", number: "all answered"}.get(succeeded, f"{succeeded} answered")
+    where = ""
     if kind in {"functions", "addresses"}:
         servers = distinct(str(_endpoint(thing)) for thing in spread.things)
         where = f" on {len(servers)} devices ({spell_list(servers, most=3)})"
-        answered = answered.replace("answered", "accepted")
+        answered = "all in vain"
+    elif succeeded:
+        answering = sorted(
+            (thing for thing, one in spread.things.items() if one.succeeded), key=_place
+        )
+        who = spell_list(_word(kind, thing) for thing in answering)
+        answered = "all answered" if succeeded == number else f"{succeeded} answered: {who}"
     else:
-        where = ""
+        answered = "none answered"
     return (
         f"tries {at_least}{spell_number(kind, number)} that it never used before{where}: "
         f"{spell_range(kind, spread.things)}, within {spell_span(spread.seconds(second))}; "
@@ -59,14 +65,6 @@ def spell_range(kind: str, things: Iterable[Thing]) -> str:
     ordered = sorted(things, key=_place)
     words = distinct(_word(kind, thing) for thing in ordered)
     return f"{words[0]} to {_word(kind, ordered[-1])}" if len(words) > 1 else words[0]
-
-
-def spell_members(kind: str, things: Mapping[Thing, Tried]) -> tuple[str, ...]:
-    """Each thing that was tried, in order, and whether it answered."""
-    order = things if kind in {"functions", "addresses"} else sorted(things, key=_place)
-    return distinct(
-        f"{_word(kind, thing)}{' (answered)' if things[thing].succeeded else ''}" for thing in order
-    )
 
 
 def spell_expected(track: Track, usual: Collection[Thing]) -> str:
