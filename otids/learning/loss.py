@@ -74,6 +74,7 @@ class Losses:
         )
         self._last_gap = _LONG_AGO
         self._started: int | None = None
+        self._is_lone = False  # some side may be heard alone
 
     def take(self, tick: Tick) -> Loss:
         """Take in a tick, and tell how whole each conversation was until its end."""
@@ -85,6 +86,8 @@ class Losses:
         if second < self._started + STARTING:
             every = np.ones(names.conversations.size, np.bool_)
             return Loss(every, np.zeros_like(every))
+        if not (self._is_lone or self._last_gap > second - REMEMBERED):
+            return NO_LOSS
         ledger = self._ledger
         gap = ledger["gap"] > second - REMEMBERED
         alone = self._one_sided()
@@ -134,17 +137,20 @@ class Losses:
         known = rows >= 0
         rows, tcp = rows[known], tcp[known]
         ledger.touch(rows, tick.second)
-        columns = {name: ledger[name] for name in ("gap", "client", "server", "again")}
-        if (traffic.gaps[tcp] > 0).any():
-            columns["gap"][rows[traffic.gaps[tcp] > 0]] = self._last_gap = tick.second
+        gaps = traffic.gaps[tcp] > 0
+        if gaps.any():
+            ledger["gap"][rows[gaps]] = self._last_gap = tick.second
         client, server = traffic.client_frames[tcp] > 0, traffic.server_frames[tcp] > 0
-        columns["client"][rows[server]] = 0
-        columns["server"][rows[client]] = 0
         # Most conversations are heard from both sides: what follows is about the others.
         lone = client != server
-        columns["again"][rows[(client & server)]] = 0
-        if lone.any():
-            self._count_lone(tick, rows[lone], tcp[lone], columns)
+        if not (self._is_lone or lone.any()):
+            return
+        columns = {name: ledger[name] for name in ("client", "server", "again")}
+        columns["client"][rows[server]] = 0
+        columns["server"][rows[client]] = 0
+        columns["again"][rows[client & server]] = 0
+        self._count_lone(tick, rows[lone], tcp[lone], columns)
+        self._is_lone = bool((columns["client"] | columns["server"]).any())
 
     def _count_lone(
         self, tick: Tick, rows: Array, places: Array, columns: Mapping[str, Array]
@@ -180,7 +186,7 @@ class Losses:
         """Another source begins, or time ran back: nothing is known of how it is heard."""
         ledger = self._ledger
         ledger.drop(np.flatnonzero(ledger.in_use))
-        self._last_gap, self._started = _LONG_AGO, None
+        self._last_gap, self._started, self._is_lone = _LONG_AGO, None, False
 
     def forget(self, conversations: Array) -> None:
         """These ids stand for nothing any more, or soon for something else."""
@@ -224,3 +230,4 @@ class Losses:
             raise ValueError(str(error)) from error
         self._ledger.restore(checked.conversations)
         self._last_gap, self._started = checked.last_gap, checked.started
+        self._is_lone = bool((self._ledger["client"] | self._ledger["server"]).any())

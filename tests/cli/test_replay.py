@@ -7,6 +7,7 @@ import pytest
 from cli.commands import Ran, Run
 
 from otids.cli import replay as command
+from otids.cli.alert_view import by_incident
 from otids.cli.replay_view import Bar
 from otids.replay import Progress
 
@@ -61,11 +62,28 @@ def test_without_a_list_of_assets_devices_have_addresses_only(run: Run, attacks:
     assert "not in the asset" not in devices
 
 
-def test_alerts_are_told_the_most_severe_first(said: str) -> None:
-    ranks = {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 2, "LOW": 3, "INFO": 4}
-    told = re.findall(r"^ (CRITICAL|HIGH|MEDIUM|LOW|INFO) ", said, re.MULTILINE)
-    assert len(told) >= 10
-    assert [ranks[one] for one in told] == sorted(ranks[one] for one in told)
+def test_alerts_of_an_incident_are_told_in_order_of_time(said: str) -> None:
+    heading = re.compile(r"^Incident [0-9a-f]{4,}: (\d+) alerts, (\S+ \S+) to ", re.MULTILINE)
+    count, first = heading.findall(said)[0]
+    block = said.partition("\nIncident ")[2].partition("\nSummary\n")[0]
+    moments = re.findall(r"^[0-9a-f]{4,} +(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  ", block, re.MULTILINE)
+    assert len(moments) == int(count) >= 10
+    assert moments == sorted(moments)
+    assert moments[0] == first
+
+
+def test_incidents_are_told_the_most_severe_first() -> None:
+    records = [
+        {"id": "a", "incident": "a", "severity": "low", "first_seen": "1"},
+        {"id": "b", "incident": "b", "severity": "medium", "first_seen": "2"},
+        {"id": "c", "incident": "a", "severity": "high", "first_seen": "3"},
+        {"id": "d", "severity": "low", "first_seen": "0"},  # of a store from before incidents
+    ]
+    assert [[one["id"] for one in group] for group in by_incident(records)] == [
+        ["a", "c"],
+        ["b"],
+        ["d"],
+    ]
 
 
 def test_an_alert_says_who_did_what_to_whom(said: str) -> None:
