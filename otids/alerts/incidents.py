@@ -9,7 +9,7 @@ from otids.alerts.merging import Open
 from otids.learning.memory import is_group
 from otids.traffic import SECOND, EndpointName
 
-WINDOW = 600 * SECOND
+WINDOW = 120 * SECOND
 """Nanoseconds of capture time after which a device has no more part in an incident."""
 MOST_DEVICES = 4_096
 
