@@ -6,9 +6,8 @@ from otids.detectors.base import Detector
 from otids.detectors.flood import Flood
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
-from otids.detectors.timing import Timing
-from otids.detectors.values import Values
 from otids.detectors.scan import Scan
+from otids.detectors.timing import Timing
 from otids.detectors.values import Values
 from otids.rules.conditions import PolicyRule
 
@@ -22,5 +21,4 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Values(),
         Scan(),
         Flood(),
-        Values(),
     ]
