@@ -19,6 +19,10 @@ from otids.detectors import make_detectors
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
 from otids.traffic import Array, EndpointName, Tick
+from otids.detectors.policy import Policy
+from otids.detectors.volume import Volume
+from otids.pipeline import fold
+from otids.traffic import Array, Tick
 
 
 def learned(normal: Path) -> tuple[Line, list[Alert]]:
@@ -423,3 +427,4 @@ def test_a_detector_that_does_not_move_on_ends_nothing(halting: Path) -> None:
     pipeline, _ = make_pipeline([Stuck("stuck")])
     assert feed(pipeline, halting)
     assert pipeline.counters.ticks <= 700, "a tick a second, and no second twice"
+    assert [type(one) for one in pipeline.detectors] == [Policy, Novelty, Volume]

@@ -9,6 +9,7 @@ from otids.detectors.policy import Policy
 from otids.detectors.scan import Scan
 from otids.detectors.timing import Timing
 from otids.detectors.values import Values
+from otids.detectors.volume import Volume
 from otids.rules.conditions import PolicyRule
 
 
@@ -21,4 +22,5 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Values(),
         Scan(),
         Flood(),
+        Volume(),
     ]
