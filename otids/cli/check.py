@@ -12,6 +12,8 @@ from otids.assets import AssetList
 from otids.cli.errors import is_the_users, one_line
 from otids.cli.options import Json, Rules, examples
 from otids.cli.output import console, counted, print_json, shown
+from otids.resources import data_folder
+from otids.rules.models import load_models
 
 EXAMPLES = examples(
     "otids check",
@@ -40,6 +42,7 @@ def check(
     """
     found: list[dict[str, Any]] = []
     _try(found, "what otids brings", _check_rules)
+    _try(found, "models", _check_models)
     for folder in rules or ():
         _try(found, str(folder), partial(_check_rules, folder))
     if rules and len(rules) > 1:
@@ -76,6 +79,10 @@ def _check_rules(*folders: Path) -> str:
         f"{counted(len(rules.policies), 'rule')}, {counted(len(rules.catalogue.entries), 'kind')} "
         f"of alerts, ATT&CK for ICS v{rules.catalogue.attack.version}"
     )
+
+
+def _check_models() -> str:
+    return f"{counted(len(load_models([data_folder('models')])), 'model')} of how much is usual"
 
 
 def _check_assets(file: Path) -> str:
