@@ -5,6 +5,8 @@ from typing import Any, TypeAlias
 
 from otids.detectors.base import Cause
 from otids.learning.accepted import CONVERSATION_PARTS, unflat
+from otids.learning.models.features import NAMES
+from otids.learning.models.words import spell
 from otids.learning.vocabulary import LEVELS, spell_span
 from otids.traffic import (
     NO_SUBFUNCTION,
@@ -45,6 +47,8 @@ def spell_cause(cause: Cause, names: Names) -> str:
                 return _spell_word(level, name, parts[CONVERSATION_PARTS:], names)
             case ("policy", str(rule), str(source), str(target), int(unit)):
                 return _spell_offence(rule, (source, target, unit), names)
+            case ("volume", str(whose), *parts, str(feature), int(most)):
+                return _spell_amount(whose, parts, spell(NAMES.index(feature), most), names)
     except (ValueError, TypeError):  # of another version: told as it stands
         pass
     return " ".join(str(part) for part in cause)
@@ -56,6 +60,14 @@ def _spell_talk(name: ConversationName, names: Names) -> str:
         f"{spell_endpoint(name.client, names)} talks {name.protocol}{port} to "
         f"{spell_endpoint(name.server, names)}; what it says there is learned as it comes"
     )
+
+
+def _spell_amount(whose: str, parts: list[Any], amount: str, names: Names) -> str:
+    if whose == "device":
+        return f"{spell_endpoint(EndpointName(*parts), names)}: up to {amount} at a time"
+    name = unflat(parts)
+    client, server = spell_endpoint(name.client, names), spell_endpoint(name.server, names)
+    return f"between {client} and {server}: up to {amount} at a time"
 
 
 def _spell_word(level: str, name: ConversationName, what: list[Any], names: Names) -> str:
