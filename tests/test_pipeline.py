@@ -18,11 +18,9 @@ from otids.alerts.alert import Alert
 from otids.detectors import make_detectors
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
-from otids.traffic import Array, EndpointName, Tick
 from otids.detectors.policy import Policy
 from otids.detectors.volume import Volume
-from otids.pipeline import fold
-from otids.traffic import Array, Tick
+from otids.traffic import Array, EndpointName, Tick
 
 
 def learned(normal: Path) -> tuple[Line, list[Alert]]:
