@@ -5,22 +5,39 @@ fast, how long it stands still, and what is written to it. Two registers that fo
 judged as one. `otids/learning/limits.py` says when a value is beyond what was learned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
-from otids.detectors.deviations import NAME, Deviation, Kind, is_accepted, judgeable, tell
+from otids.detectors.base import (
+    MOST_MEMBERS,
+    Cause,
+    Detector,
+    Finding,
+    Quarantine,
+    Readiness,
+    State,
+    StateError,
+    finding_over,
+)
 from otids.learning.causes import Causes
+from otids.learning.deviations import (
+    NAME,
+    Deviation,
+    Kind,
+    cause_of,
+    is_accepted,
+    judgeable,
+    spell,
+    sureness,
+)
 from otids.learning.ledger import UNKNOWN
 from otids.learning.limits import NEVER_NS
+from otids.learning.pairs import combine
 from otids.learning.points import (
-    ENOUGH_SECONDS,
-    LONG_AGO,
-    LONGEST_PAUSE,
     OPEN,
     Heard,
     Moves,
@@ -28,14 +45,21 @@ from otids.learning.points import (
     neighbours,
     state_of,
 )
-from otids.learning.pairs import combine
+from otids.learning.quantities import spell_quantity, spell_summary
 from otids.learning.samples import TEXT, Samples, samples_of
-from otids.traffic import RESPONSE, SECOND, Array, Mask, Tick
+from otids.learning.words import spell_list
+from otids.traffic import RESPONSE, SECOND, Array, ConversationName, Mask, Tick
 
 __all__ = ["NAME", "Values"]
 
 MOST_LOOKED_AT = 256
 """Deviations of one kind in a tick of which each is looked at."""
+BACK_FOR = 600 * SECOND
+"""A counter that ran back and then jumps ahead within this time was shown an earlier time."""
+SEVERAL = 3
+"""So many values of a device that deviate alike say more than one."""
+MOST_FINDINGS = 64
+MOST_BASELINE = 12
 WRAP_16 = (49_152, 65_536)
 """What counts in 16 bits falls so far when it begins anew."""
 
@@ -57,6 +81,7 @@ class _Scratch:
     writes: Samples | None
     heard: Heard | None = None
     told: tuple[Array, Array] | None = None  # rows written to, and the values, that were told
+    back: Array | None = None  # rows of counters that run back
 
 
 class Values(Detector):
@@ -87,25 +112,36 @@ class Values(Detector):
         if self.declared:
             return []
         found: list[Deviation] = []
+        if scratch.writes is not None:
+            found.extend(self._judge_writes(tick, scratch, scratch.writes))
         if scratch.reads is not None:
             heard = scratch.heard = self.points.hear(tick, scratch.reads, enter=False)
             if heard.moves is not None:
-                found.extend(self._judge_moves(tick, heard.moves))
-            found.extend(self._judge_still(tick, heard))
-        if scratch.writes is not None:
-            found.extend(self._judge_writes(tick, scratch, scratch.writes))
+                found.extend(self._judge_moves(tick, scratch, heard, heard.moves))
+            found.extend(self._judge_still(tick, scratch, heard))
         if not found:
             return []
         found = [one for one in found if not is_accepted(self._causes, self.points, one)]
-        return tell(tick, self.points, found)
+        return _tell(tick, self.points, found)
 
-    def _judge_moves(self, tick: Tick, moves: Moves) -> list[Deviation]:
+    def _told(self, scratch: _Scratch) -> Array:
+        """By row, the written number of which people were told: reading it back is no news."""
+        if scratch.told is None:
+            return self.points["told"]
+        told = self.points["told"].copy()
+        rows, numbers = scratch.told
+        told[rows] = numbers.view(np.uint64)
+        return told
+
+    def _judge_moves(
+        self, tick: Tick, scratch: _Scratch, heard: Heard, moves: Moves
+    ) -> list[Deviation]:
         points, limits = self.points, self.points.limits
         row, number = moves.row, moves.number
         step = np.where(moves.has_before, number - moves.before, 0.0)
         elapsed = moves.time - moves.before_time
         out = (number < limits.lower[row]) | (number > limits.upper[row])
-        jump = np.abs(step) > limits.step[row]
+        jump = np.abs(step) > limits.step[row] * np.maximum(elapsed / moves.usual, 1.0)
         back = (-step > limits.back[row]) & (-step < limits.wrap[row])
         # Two readings may stand on either side of one count.
         fast = step > limits.rate[row] * np.maximum(elapsed / SECOND, 1.0) + points["up_step"][row]
@@ -114,17 +150,19 @@ class Values(Detector):
             place = state_of(number)
             known = points["states"][row, place // 64] >> (place % 64).astype(np.uint64)
             unseen = unseen & ((known & np.uint64(1)) == 0)
-        odd = np.isnan(number)
-        if odd.any():
-            odd &= judgeable(limits, row) & (points["odd"][row] == 0)
-            out |= odd
+        if moves.is_odd is not None:
+            out |= moves.is_odd & judgeable(limits, row) & (points["odd"][row] == 0)
         if not (out | jump | back | fast | unseen).any():
             return []
-        is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[moves.message])
-        certain = moves.has_before & (elapsed <= limits.gap[row]) & ~is_lossy
-        out &= number.view(np.uint64) != points["told"][row]
+        message = heard.samples.message[moves.place]
+        is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
+        certain = moves.has_before & moves.is_near & ~is_lossy
+        out &= number.view(np.uint64) != self._told(scratch)[row]
         back &= ~((-step >= WRAP_16[0]) & (-step <= WRAP_16[1]))
         anew = back & (number <= np.maximum(points["up_step"][row] * 10, 0.01 * moves.before))
+        scratch.back = row[back & certain & ~anew & ~out]
+        ahead = moves.time - points["ran_back"][row] < BACK_FOR
+        ahead = fast & (ahead | np.isin(row, scratch.back))
         found: list[Deviation] = []
         for kind, mask in (
             (Kind.RANGE, out),
@@ -132,23 +170,23 @@ class Values(Detector):
             (Kind.STEP, jump & certain & ~out),
             (Kind.BACK, back & certain & ~anew & ~out),
             (Kind.ANEW, anew & certain),
-            (Kind.FAST, fast & certain & ~out),
+            (Kind.AHEAD, ahead & certain & ~out),
+            (Kind.FAST, fast & certain & ~out & ~ahead),
         ):
-            for place in _first(row, np.flatnonzero(mask)):
-                found.append(
-                    Deviation(
-                        kind, int(row[place]), int(moves.message[place]), float(number[place]),
-                        float(moves.before[place]), float(elapsed[place]),
-                    )
-                )  # fmt: skip
+            found.extend(
+                Deviation(
+                    kind, int(row[at]), int(message[at]), float(number[at]),
+                    float(moves.before[at]), float(elapsed[at]),
+                )
+                for at in _first(row, np.flatnonzero(mask))
+            )  # fmt: skip
         return found
 
-    def _judge_still(self, tick: Tick, heard: Heard) -> list[Deviation]:
+    def _judge_still(self, tick: Tick, scratch: _Scratch, heard: Heard) -> list[Deviation]:
         """What stands where it should not be, stands still, or is not as it was written."""
         points, limits = self.points, self.points.limits
         row, time = heard.row, heard.samples.time
-        since = points["changed"][row]
-        frozen = (time - since) > limits.frozen[row]
+        frozen = points["still"][row] > limits.frozen[row]
         beyond = points["fault"][row] == 1
         found: list[Deviation] = []
         if points.pendings:
@@ -159,29 +197,22 @@ class Values(Detector):
             still = ~np.isin(row, heard.moves.clock)
             frozen &= still
             beyond &= still
-        frozen &= (since != LONG_AGO) & (time - points["last_time"][row] <= LONGEST_PAUSE * SECOND)
+        of = np.where(points.pair[row] == UNKNOWN, row, points.pair[row])
+        number = points["last"][of]
         for place in _first(row, np.flatnonzero(frozen)):
-            of = (
-                int(row[place])
-                if points.pair[row[place]] == UNKNOWN
-                else int(points.pair[row[place]])
-            )
+            at = row[place]
             found.append(
                 Deviation(
-                    Kind.FROZEN, of, int(heard.samples.message[place]), float(points["last"][of]),
-                    float(limits.frozen[row[place]]), float(time[place] - since[place]),
+                    Kind.FROZEN, int(of[place]), int(heard.samples.message[place]),
+                    float(number[place]), float(limits.frozen[at]),
+                    float(time[place] - points["changed"][at]), int(points["still"][at]),
                 )
             )  # fmt: skip
+        beyond &= (number < limits.lower[of]) | (number > limits.upper[of])
+        beyond &= number.view(np.uint64) != self._told(scratch)[of]
         for place in _first(row, np.flatnonzero(beyond)):
-            of = (
-                int(row[place])
-                if points.pair[row[place]] == UNKNOWN
-                else int(points.pair[row[place]])
-            )
-            number = float(points["last"][of])
-            if not limits.lower[of] <= number <= limits.upper[of]:
-                message = int(heard.samples.message[place])
-                found.append(Deviation(Kind.RANGE, of, message, number, number, 0.0))
+            value, message = float(number[place]), int(heard.samples.message[place])
+            found.append(Deviation(Kind.RANGE, int(of[place]), message, value, value))
         return found
 
     def _judge_taking(self, tick: Tick, heard: Heard) -> list[Deviation]:
@@ -247,6 +278,8 @@ class Values(Detector):
         if scratch.told is not None:
             rows, numbers = scratch.told
             self.points["told"][rows] = numbers.view(np.uint64)
+        if scratch.back is not None:
+            self.points["ran_back"][scratch.back] = tick.second * SECOND
         if not self.declared:
             self.points.settle(tick.second)
 
@@ -258,7 +291,7 @@ class Values(Detector):
             heard is not None
             and len(heard.row) == len(reads)
             and not self.declared
-            and not (points["stage"][heard.row] == OPEN).any()
+            and not (points.has_open and (points["stage"][heard.row] == OPEN).any())
         )
         if heard is None or not is_settled:
             sure = reads if clean is None else reads.only(np.flatnonzero(clean[reads.message]))
@@ -271,10 +304,10 @@ class Values(Detector):
         if moves is None:
             points.follow(heard)
             return
-        is_clean = np.ones(len(moves.row), np.bool_) if clean is None else clean[moves.message]
-        if not self.declared:
+        is_clean = clean if clean is None else clean[heard.samples.message[moves.place]]
+        if points.has_earned and not self.declared:
             points.widen(moves, is_clean, tick.second)
-        points.follow(heard, None if clean is None else ~is_clean)
+        points.follow(heard, None if is_clean is None else ~is_clean)
 
     def _is_learned(self, heard: Heard, clean: Mask | None) -> Mask:
         """Which samples are to be learned."""
@@ -285,16 +318,16 @@ class Values(Detector):
     def _learn_heard(self, tick: Tick, heard: Heard, clean: Mask | None) -> None:
         points = self.points
         learned = np.flatnonzero(self._is_learned(heard, clean))
-        rows, back = np.unique(heard.row[learned][::-1], return_index=True)
-        points.count(tick, rows, heard.samples.time[learned][::-1][back])
+        points.count(tick, np.unique(heard.row[learned]))
         moves = heard.moves
         if moves is None:
             return
         is_open = (points["stage"][moves.clock] == OPEN) | self.declared
+        message = heard.samples.message[moves.place]
         if clean is not None:
-            is_open &= clean[moves.message]
-        is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[moves.message])
-        points.learn(moves, is_open, ~is_lossy)
+            is_open &= clean[message]
+        is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
+        points.learn(moves, heard.samples.kind[moves.place], is_open, ~is_lossy)
 
     def _learn_writes(self, tick: Tick, writes: Samples, clean: Mask | None) -> None:
         points, messages = self.points, tick.tables.messages
@@ -353,14 +386,7 @@ class Values(Detector):
 
     def readiness(self) -> Sequence[Readiness]:
         """How far learning is, of all points together."""
-        points = self.points
-        single = points.form[: points.ledger.size] == 0
-        if not single.any():
-            return [Readiness(None, 0.0, None)]
-        ready = points["stage"][single] != OPEN
-        waits = ENOUGH_SECONDS - points["heard"][single][~ready]
-        left = float(max(waits.min(), 0)) if len(waits) else 0.0
-        return [Readiness(None, float(np.mean(ready)), left)]
+        return [Readiness(None, *self.points.progress())]
 
     def state(self) -> State:
         """Everything learned, by name."""
@@ -401,3 +427,67 @@ def _first(rows: Array, places: Array) -> list[int]:
     _, first = np.unique(rows[places], return_index=True)
     found: list[int] = places[np.sort(first)][:MOST_LOOKED_AT].tolist()
     return found
+
+
+# --- findings ----------------------------------------------------------------------------------
+
+
+def _tell(tick: Tick, points: Points, found: Iterable[Deviation]) -> list[Finding]:
+    """One finding for each kind and device, and of writes for each writer."""
+    groups: dict[tuple[Any, ...], list[Deviation]] = {}
+    for one in found:
+        conversation = tick.names.conversation(int(tick.tables.messages.conversation[one.message]))
+        point = points.ledger.name(one.row).point
+        writer = conversation.client if one.kind is Kind.WRITTEN else None
+        groups.setdefault((one.kind.word, point.server, point.unit, writer), []).append(one)
+    findings = [_finding(tick, points, key, group) for key, group in groups.items()]
+    return findings[:MOST_FINDINGS]
+
+
+def _finding(
+    tick: Tick, points: Points, key: tuple[Any, ...], group: Sequence[Deviation]
+) -> Finding:
+    word, server, unit, writer = key
+    words = [spell(points, one) for one in group[:MOST_MEMBERS]]
+    order = ("info", "low", "medium", "high")
+    severity = max((one.severity for one in words), key=order.index)
+    several = len({one.row for one in group})
+    if word == Kind.FROZEN.word and several >= SEVERAL:
+        severity = "medium"
+    conversations = dict.fromkeys(_conversation(tick, one.message) for one in group)
+    first = next(iter(conversations))
+    quantities = [points.ledger.name(row) for row in dict.fromkeys(one.row for one in group)]
+    where = tuple(map(spell_quantity, quantities))[:MOST_MEMBERS]
+    more = f"; and {len(group) - MOST_MEMBERS} more" if len(group) > MOST_MEMBERS else ""
+    rows = np.unique([one.message for one in group])
+    return finding_over(
+        tick,
+        {"messages": rows},
+        detector=NAME,
+        kind=f"{NAME}.{word}",
+        cause=(NAME, word, server.vlan, server.address, unit)
+        + ((writer.vlan, writer.address) if writer else ()),
+        expected=spell_list((one.expected for one in words), "; ", most=3),
+        observed=spell_list((one.observed for one in words), "; ", most=3) + more,
+        source=writer or server,
+        target=server if writer else first.client,
+        conversation=first if len(conversations) == 1 else None,
+        points=where,
+        members=where,
+        severity=severity,
+        weak=all(one.weak for one in words),
+        accepts=tuple(dict.fromkeys(cause_of(points, one) for one in group))[:MOST_MEMBERS],
+        score=max(sureness(points, one.row) for one in group),
+        baseline=_baseline(points, [one.row for one in group]),
+    )
+
+
+def _conversation(tick: Tick, message: int) -> ConversationName:
+    return tick.names.conversation(int(tick.tables.messages.conversation[message]))
+
+
+def _baseline(points: Points, rows: Iterable[int]) -> tuple[str, ...]:
+    return tuple(
+        spell_summary(points.ledger.name(row), points, row, int(points.limits.type[row]))
+        for row in list(dict.fromkeys(rows))[:MOST_BASELINE]
+    )

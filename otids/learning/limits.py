@@ -3,10 +3,11 @@
 A function of summaries alone: nothing of it is saved, and whoever learned the same has the same
 limits. `learning/points.py` says what the columns of a summary mean.
 
-Few samples say little about how far a value may go. Of a population of which n values were seen, the
-share that lies outside of them is below q with a confidence of 95 % where (1 + nq)·exp(-nq) = 0.05,
-which is nq = 4.744 (Wilks 1941: distribution-free tolerance limits, two-sided, for large n). Values
-that follow each other are not independent: n counts changes, not samples.
+Few samples say little about how far a value may go. Of a population of which n values were seen,
+the share that lies outside of them is below q with a confidence of 95 % where
+(1 + nq)·exp(-nq) = 0.05, which is nq = 4.744 (Wilks 1941: distribution-free tolerance limits,
+two-sided, for large n). Values that follow each other are not independent: n counts changes, not
+samples.
 """
 
 from collections.abc import Mapping
@@ -27,18 +28,18 @@ ENOUGH_STEPS = 100
 ENOUGH_COUNTS, ENOUGH_FLOAT_COUNTS = 50, 500
 WRAP_SHARE = 0.5
 STANDSTILL_FACTOR, STANDSTILL_INTERVALS = 3, 30
-LEAST_STANDSTILL = 30 * SECOND
+LEAST_STANDSTILL = 30
+"""Readings."""
 RESTLESS_INTERVALS = 10
 """What never stood still for longer than so many changes take is always on the move."""
-LEAST_RESTLESS = 10 * SECOND
+LEAST_RESTLESS = 10
 ENOUGH_TAKEN = 3
 LEAST_TAKING = 10 * SECOND
 TAKING_FACTOR = 5
 MOST_STATES = 16
 ENOUGH_READINGS = 30
 BACK_SECONDS = 5
-"""A counter may be told late, by another connection: it runs back by less than it counts in these."""
-GAP_INTERVALS, LEAST_GAP = 3, 3 * SECOND
+"""A counter that is told late, by another connection, runs back by what it counts in these."""
 
 NEVER_NS = 2**62
 
@@ -62,9 +63,8 @@ class Limits:
     rate: Array  # of counters, a second
     back: Array  # how far a counter may run back
     wrap: Array  # how far it falls when it begins anew
-    frozen: Array  # ns without change
+    frozen: Array  # readings without change
     taking: Array  # ns from a write until it is read back
-    gap: Array  # ns between two readings beyond which they are not compared
 
     def silence(self, rows: Array) -> None:
         """Judge nothing of these rows any more."""
@@ -84,7 +84,7 @@ _SILENT: Mapping[str, float | bool] = {
     **dict.fromkeys(("lower", "written_lower"), -np.inf),
     **dict.fromkeys(("upper", "written_upper", "step", "rate", "back", "wrap"), np.inf),
     "by_states": False,
-    **dict.fromkeys(("frozen", "taking", "gap"), NEVER_NS),
+    **dict.fromkeys(("frozen", "taking"), NEVER_NS),
 }
 
 
@@ -106,7 +106,6 @@ def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
     margin = span * (np.where(is_measured, MEASURED_MARGIN, SET_MARGIN) + missed)
     margin = np.where((columns["fraction"] == 0) & (span > 0), np.maximum(margin, 1.0), margin)
     has_range = is_known & ((type_ == CONTINUOUS) | (type_ == SET) | (type_ == CYCLE))
-    interval = SECOND * columns["heard"] // np.maximum(columns["count"], 1)
     lower, upper = _written(columns, low, high, is_known)
     return Limits(
         type=type_,
@@ -121,7 +120,6 @@ def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
         wrap=np.where(type_ == CYCLE, WRAP_SHARE * span, np.inf),
         frozen=_frozen(columns, type_, changes),
         taking=_taking(columns, type_),
-        gap=np.maximum(GAP_INTERVALS * interval, LEAST_GAP),
     )
 
 
@@ -170,7 +168,8 @@ def _written(
 
 def _by_states(columns: Mapping[str, Array], type_: Array) -> Mask:
     enough: Mask = columns["count"] >= ENOUGH_READINGS
-    return enough & ((type_ == STATES) | (type_ == CONSTANT) | (type_ == TEXT))
+    enough &= (type_ == STATES) | (type_ == CONSTANT) | (type_ == TEXT)
+    return enough
 
 
 def _steps(columns: Mapping[str, Array], type_: Array, span: Array, missed: Array) -> Array:
@@ -192,7 +191,7 @@ def _backs(columns: Mapping[str, Array], type_: Array) -> Array:
 
 
 def _frozen(columns: Mapping[str, Array], type_: Array, changes: Array) -> Array:
-    interval = SECOND * columns["heard"] // np.maximum(changes, 1)
+    interval = columns["count"] // np.maximum(changes, 1) + 1
     longest = columns["standstill"]
     moves = (type_ == CONTINUOUS) | (type_ == COUNTER) | (type_ == CYCLE)
     restless = longest <= np.maximum(RESTLESS_INTERVALS * interval, LEAST_RESTLESS)

@@ -75,40 +75,43 @@ class Candidate:
     second: int
 
 
-def is_believed(one: Candidate, columns: Mapping[str, Array]) -> bool:
-    """Whether there is evidence enough for a form.
+def doubt(one: Candidate, columns: Mapping[str, Array]) -> int | None:
+    """How doubtful a form is for which there is evidence (0: least); None: there is none.
 
-    A float: its low word jumps about and takes many values while the whole stays sane; or the
-    two are written together and never alone. An integer: it only counts up; or its low word
-    wraps when its high word moves.
+    A float: its low word jumps about, up and down, and takes many values while the whole stays
+    sane; or the two are written together and never alone. An integer: its low word wraps when its
+    high word moves; or, most doubtful, it only counts up.
     """
     high, low = (one.first, one.second) if one.form in {1, 3} else (one.second, one.first)
     changes = int(columns["ups"][low] + columns["downs"][low])
-    largest = max(float(columns["up_step"][low]), float(columns["down_step"][low]))
+    up, down = float(columns["up_step"][low]), float(columns["down_step"][low])
     if one.form in FLOATS:
         alone = columns["alone"]
         is_together = columns["paired"][one.row] > 0 and not (alone[one.first] or alone[one.second])
         states = int(np.bitwise_count(columns["states"][low]).sum())
-        is_random = largest >= RANDOM_STEP and states >= RANDOM_STATES
-        return bool(is_together or (changes >= ENOUGH_CHANGES and is_random))
-    ups, downs = int(columns["ups"][one.row]), int(columns["downs"][one.row])
-    if downs == 0 and ups >= ENOUGH_COUNTS and columns["high"][low] >= LEAST_COUNT:
-        return True
+        is_random = min(up, down) >= RANDOM_STEP and states >= RANDOM_STATES
+        return 0 if is_together or (changes >= ENOUGH_CHANGES and is_random) else None
     moves = int(columns["ups"][high] + columns["downs"][high])
-    return moves > 0 and changes >= ENOUGH_CHANGES and columns["down_step"][low] >= WRAP_STEP
+    if moves > 0 and changes >= ENOUGH_CHANGES and down >= WRAP_STEP:
+        return 1
+    ups, downs = int(columns["ups"][one.row]), int(columns["downs"][one.row])
+    counts = downs == 0 and ups >= ENOUGH_COUNTS and columns["high"][low] >= LEAST_COUNT
+    return 2 if counts else None
 
 
 def choose(candidates: Iterable[Candidate], columns: Mapping[str, Array]) -> list[Candidate]:
-    """Choose forms such that no word is part of two: from the lowest address on, floats first.
+    """Choose forms such that no word is part of two: the least doubtful, from low addresses on.
 
     A block of values begins at its first register: where two tilings are possible, the one that
     begins first is that of the device.
     """
+    believed = [(found, one) for one in candidates if (found := doubt(one, columns)) is not None]
+    order = {1: 0, 3: 1, 2: 2, 4: 3}  # high word first is the custom
+    believed.sort(key=lambda pair: (pair[0], pair[1].place, order[pair[1].form]))
     chosen: list[Candidate] = []
     taken: set[int] = set()
-    order = {1: 0, 3: 1, 2: 2, 4: 3}  # high word first is the custom
-    for one in sorted(candidates, key=lambda one: (one.place, order[one.form])):
-        if not taken & {one.first, one.second} and is_believed(one, columns):
+    for _, one in believed:
+        if not taken & {one.first, one.second}:
             chosen.append(one)
             taken |= {one.first, one.second}
     return chosen

@@ -26,6 +26,8 @@ FAR = 1e100
 """Numbers beyond are taken for this."""
 LONG_AGO = -(2**62)
 LONGEST_PAUSE = 60
+NEAR = 3
+"""Readings that lie farther apart than so many usual intervals say nothing of how a value moves."""
 ENOUGH_COUNT, ENOUGH_SECONDS = 300, 3_600
 """A point is not ready by itself before it was read in so many seconds, over so long a time."""
 SETTLING = 60
@@ -80,7 +82,7 @@ LEARNED: Mapping[str, Column] = {
     "down_step": _largest(),
     "least_down": _smallest(),
     "up_rate": _largest(),  # a second
-    "standstill": _count(np.maximum),  # ns
+    "standstill": _count(np.maximum),  # readings
     "states": Column("<u8", join=np.bitwise_or, width=(_STATE_BITS // 64,)),
     "fraction": Column("|u1", high=1),  # was ever not whole
     "bit": Column("|u1", high=1),
@@ -103,28 +105,32 @@ _MOVING: Mapping[str, Column] = {
     "raw": Column("<u8", fill=_NO_RAW),
     "last": Column("<f8", low=-FAR, high=FAR),
     "last_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
+    "pace": Column("<i8", low=0),  # ns between readings, the longest of late
     "changed": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
+    "still": Column("<i8", low=0, high=_MOST),  # seconds since then in which it was read
     "fault": Column("|u1", high=1),  # the last value was found to deviate
     "pending": Column("<u8"),  # raw value that was written last
     "pending_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),
-    "told": Column("<u8", fill=_NO_RAW),  # a written value of which people were told
+    "told": Column("<u8", fill=_NO_RAW),  # a written number of which people were told
+    "ran_back": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns, when people were told of that
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Values of quantities that moved in a tick, sorted by row, then in order of completion."""
+    """Values of quantities that moved in a tick; those of a row in order of completion."""
 
     row: Array
     number: Array
     time: Array
-    message: Array  # row of the tick's messages
-    raw: Array
-    kind: Array
+    place: Array  # of the sample (of a pair, of its first word)
     before: Array  # the value before; only where `has_before`
-    before_time: Array
+    before_time: Array  # when the point was last read
     has_before: Mask
+    usual: Array  # ns between readings of late
+    is_near: Mask  # the value before was read not much longer ago than that
     clock: Array  # the row that knows when it was last read
+    is_odd: Mask | None  # is no number; None: all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +154,22 @@ class Points:
 
     def _clear(self) -> None:
         """What follows from summaries, by row; of rows that are to come as well."""
+        self.has_open = self.has_earned = False
         self.limits = silent(0)
         self.form: Array = np.zeros(0, np.int64)
         self.lead: Array = np.zeros(0, np.int64)  # form of the pair that begins here
         self.pair: Array = np.zeros(0, np.int64)  # and its row
+        self.second: Array = np.zeros(0, np.int64)  # and that of its second word
         self._formed = 0
         self._fit()
 
     def _fit(self) -> None:
         size = self.ledger.size
+        self._columns = {name: self.ledger[name] for name in (*LEARNED, *_MOVING)}
         if size > len(self.form):
             room = max(64, 2 * size)
             self.limits = self.limits.grown(room)
-            for name, fill in (("form", 0), ("lead", 0), ("pair", UNKNOWN)):
+            for name, fill in (("form", 0), ("lead", 0), ("pair", UNKNOWN), ("second", UNKNOWN)):
                 column = np.full(room, fill, np.int64)
                 column[: len(getattr(self, name))] = getattr(self, name)
                 setattr(self, name, column)
@@ -169,7 +178,7 @@ class Points:
         self._formed = size
 
     def __getitem__(self, column: str) -> Array:
-        return self.ledger[column]
+        return self._columns[column]
 
     # --- looking up --------------------------------------------------------------------------
 
@@ -194,8 +203,9 @@ class Points:
             samples.point.astype(np.int64) * WAYS + form, self._spell, second=0
         )
         if self.ledger.size > before:
-            self["stage"][before:] = OPEN
             self._fit()
+            self["stage"][before:] = OPEN
+            self.has_open = True
         return rows
 
     def hear(self, tick: Tick, samples: Samples, *, enter: bool, declared: bool = False) -> Heard:
@@ -213,11 +223,14 @@ class Points:
         marks = np.zeros(self.ledger.size, np.bool_)
         marks[rows[is_fresh]] = True
         is_moving = marks[rows]
-        first = neighbours(tick, samples, is_moving[:-1] | is_moving[1:])
+        moves = is_moving[:-1] | is_moving[1:]
         if enter:
+            first = neighbours(tick, samples, moves)
             pairs = self._ways(samples, rows, first, declared=declared)
         else:
-            first = first[self.lead[rows[first]] > 0]
+            moves &= self.second[rows[:-1]] == rows[1:]
+            moves &= samples.message[:-1] == samples.message[1:]
+            first = np.flatnonzero(moves)
             pairs = first, self.pair[rows[first]], self.lead[rows[first]]
         return Heard(samples, rows, self._moves(samples, rows, np.flatnonzero(is_moving), pairs))
 
@@ -242,66 +255,87 @@ class Points:
         self, samples: Samples, rows: Array, singles: Array, pairs: tuple[Array, Array, Array]
     ) -> Moves:
         first, pair_rows, forms = pairs
-        places, every = np.concatenate([singles, first]), np.concatenate([rows[singles], pair_rows])
-        numbers, raws, kinds = samples.number[places], samples.raw[places], samples.kind[places]
+        row, place = rows[singles], singles
+        number = samples.number[singles]
         if len(first):
-            numbers[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
-        np.clip(numbers, -FAR, FAR, out=numbers)
-        order = np.argsort(every, kind="stable")
-        row, number, place = every[order], numbers[order], places[order]
+            row, place = np.concatenate([row, pair_rows]), np.concatenate([place, first])
+            whole = combine(samples.raw[first], samples.raw[first + 1], forms)
+            number = np.concatenate([number, whole])
+        number = np.minimum(np.maximum(number, -FAR), FAR)
+        is_odd = np.isnan(number)
+        first_of = np.full(self.ledger.size, -1, np.int64)
+        first_of[row[::-1]] = np.arange(len(row) - 1, -1, -1)
+        begins = first_of[row] == np.arange(len(row))
+        if not begins.all():
+            order = np.argsort(row, kind="stable")
+            row, place, number, is_odd = row[order], place[order], number[order], is_odd[order]
+            begins = np.ones(len(row), np.bool_)
+            begins[1:] = row[1:] != row[:-1]
         clock, time = rows[place], samples.time[place]
-        begins = np.ones(len(row), np.bool_)
-        begins[1:] = row[1:] != row[:-1]
-        heads = row[begins]
-        before, before_time = np.empty_like(number), np.empty_like(time)
-        before[1:], before_time[1:] = number[:-1], time[:-1]
-        before[begins], before_time[begins] = self["last"][heads], self["last_time"][clock[begins]]
-        has_before = np.ones(len(row), np.bool_)
-        has_before[begins] = (self["last_time"][heads] != LONG_AGO) & (self["fault"][heads] == 0)
+        before, before_time = self["last"][row], self["last_time"][clock]
+        has_before = (self["last_time"][row] != LONG_AGO) & (self["fault"][row] == 0)
+        if not begins.all():
+            later = np.flatnonzero(~begins)
+            before[later], before_time[later] = number[later - 1], time[later - 1]
+            has_before[later] = True
+        usual = np.maximum(self["pace"][clock], SECOND)
+        is_near = time - before_time <= NEAR * usual
+        odd = is_odd if is_odd.any() else None
         return Moves(
-            row, number, time, samples.message[place], raws[order], kinds[order],
-            before, before_time, has_before, clock,
-        )  # fmt: skip
+            row, number, time, place, before, before_time, has_before, usual, is_near, clock, odd
+        )
 
     # --- learning ----------------------------------------------------------------------------
 
     def follow(self, heard: Heard, is_fault: Mask | None = None) -> None:
         """Keep in mind how things stand; what deviated (by move) is no measure for what follows."""
         rows, time = heard.row, heard.samples.time
-        paused = time - self["last_time"][rows] > LONGEST_PAUSE * SECOND
-        if paused.any():
-            self["changed"][rows[paused]] = time[paused]
+        self["still"][rows] += 1
         if heard.moves is not None:
             moves = heard.moves
             changed = ~moves.has_before | (moves.number != moves.before)
+            # Where its first word is read is seen how a pair stands.
+            of_pair = self.pair[moves.clock] == moves.row
+            for which in (moves.row[changed], moves.clock[changed & of_pair]):
+                self["still"][which] = 0
             self["changed"][moves.row[changed]] = moves.time[changed]
-            of_pair = changed & (self.pair[moves.clock] == moves.row)
-            self["changed"][moves.clock[of_pair]] = moves.time[of_pair]
-            self["last"][moves.row] = np.nan_to_num(moves.number)
+            self["changed"][moves.clock[changed & of_pair]] = moves.time[changed & of_pair]
+            self["last"][moves.row] = (
+                moves.number if moves.is_odd is None else np.nan_to_num(moves.number)
+            )
+            self._pace(moves)
             self["last_time"][moves.row] = moves.time
-            fault = np.zeros(len(moves.row), np.bool_) if is_fault is None else is_fault
-            self["fault"][moves.row] = fault
+            self["fault"][moves.row] = 0
+            self["fault"][moves.clock] = 0
+            if is_fault is not None:
+                self["fault"][moves.row[is_fault]] = 1
+                self["fault"][moves.clock[is_fault & of_pair]] = 1
             self["raw"][rows] = heard.samples.raw
         self["last_time"][rows] = time
 
-    def count(self, tick: Tick, rows: Array, time: Array) -> None:
-        """Take in that points were read, and how long they have stood still."""
+    def _pace(self, moves: Moves) -> None:
+        """How long it takes between readings: the longest of late."""
+        pace = self["pace"]
+        since = self["last_time"][moves.clock]
+        elapsed = np.where(since == LONG_AGO, 0, np.minimum(moves.time - since, DAY * SECOND))
+        pace[moves.clock] = np.maximum(elapsed, pace[moves.clock] // 2)
+
+    def count(self, tick: Tick, rows: Array) -> None:
+        """Take in that points (each once) were read, and how long they have stood still."""
         if not len(rows):
             return
         since = self["last_time"][rows]
         seconds = np.where(since == LONG_AGO, 0, tick.second - since // SECOND)
         self["heard"][rows] += np.clip(seconds, 0, LONGEST_PAUSE)
         self["count"][rows] += 1
-        changed = self["changed"][rows]
-        still = np.where(changed == LONG_AGO, 0, time - changed)
-        np.maximum.at(self["standstill"], rows, np.clip(still, 0, _MOST))
+        self["standstill"][rows] = np.maximum(self["standstill"][rows], self["still"][rows])
 
-    def learn(self, moves: Moves, is_clean: Mask, is_certain: Mask) -> None:
+    def learn(self, moves: Moves, kind: Array, is_clean: Mask, is_certain: Mask) -> None:
         """Take in what moved where `is_clean`; sizes of steps where `is_certain` as well."""
         whole = np.flatnonzero(is_clean)
         row, number = moves.row[whole], moves.number[whole]
-        is_odd = np.isnan(number)
-        if is_odd.any():
+        if moves.is_odd is not None:
+            is_odd = moves.is_odd[whole]
             np.add.at(self["odd"], row[is_odd], 1)
             whole, row, number = whole[~is_odd], row[~is_odd], number[~is_odd]
         grows = (number < self["low"][row]) | (number > self["high"][row])
@@ -309,15 +343,15 @@ class Points:
         np.minimum.at(self["low"], row, number)
         np.maximum.at(self["high"], row, number)
         self["fraction"][row[number != np.floor(number)]] = 1
-        self["bit"][row[moves.kind[whole] == BIT]] = 1
-        self["text"][row[moves.kind[whole] == TEXT]] = 1
+        self["bit"][row[kind[whole] == BIT]] = 1
+        self["text"][row[kind[whole] == TEXT]] = 1
         place = state_of(number)
         bits = np.uint64(1) << (place % 64).astype(np.uint64)
         np.bitwise_or.at(self["states"], (row, place // 64), bits)
         self._learn_steps(moves, whole, is_certain[whole])
 
     def _learn_steps(self, moves: Moves, whole: Array, is_certain: Mask) -> None:
-        has_before = moves.has_before[whole]
+        has_before = moves.has_before[whole] & moves.is_near[whole]
         row = moves.row[whole]
         step = np.where(has_before, moves.number[whole] - moves.before[whole], 0.0)
         step[np.isnan(step)] = 0.0
@@ -431,11 +465,13 @@ class Points:
             self["stage"][ready] = EARNED
             self.decide()
 
-    def widen(self, moves: Moves, is_clean: Mask, second: int) -> None:
+    def widen(self, moves: Moves, is_clean: Mask | None, second: int) -> None:
         """Let spans that were earned grow by what came near them, within the bound of a day."""
         row, number = moves.row, moves.number
         beyond = (number < self["low"][row]) | (number > self["high"][row])
-        beyond &= is_clean & (self["stage"][moves.clock] == EARNED)
+        beyond &= self["stage"][moves.clock] == EARNED
+        if is_clean is not None:
+            beyond &= is_clean
         beyond &= np.isfinite(self.limits.upper[row])
         if not beyond.any():
             return
@@ -457,7 +493,7 @@ class Points:
 
     def open(self) -> None:
         """A person declares what follows as normal: every way is followed again."""
-        self.lead[:], self.pair[:] = 0, UNKNOWN
+        self.lead[:], self.pair[:], self.second[:] = 0, UNKNOWN, UNKNOWN
 
     def close(self) -> None:
         """A person says that learning is over; moments are forgotten."""
@@ -475,6 +511,8 @@ class Points:
     def decide(self) -> None:
         """Find out which points are pairs, and between which limits each may move."""
         self._fit()
+        self.has_open = bool((self["stage"] == OPEN).any())
+        self.has_earned = bool((self["stage"] == EARNED).any())
         size = self.ledger.size
         columns = {name: self[name].copy() for name in LEARNED}
         chosen = choose(self._candidates(), columns)
@@ -487,8 +525,8 @@ class Points:
         for name in ("standstill", "stage"):
             columns[name][pair] = np.minimum(columns[name][first], columns[name][second])
         limits = limits_of(columns, self.form[:size])
-        self.lead[:], self.pair[:] = 0, UNKNOWN
-        self.lead[first], self.pair[first] = self.form[pair], pair
+        self.open()
+        self.lead[first], self.pair[first], self.second[first] = self.form[pair], pair, second
         is_judged = (columns["stage"] != OPEN) & (self.form[:size] == 0)
         is_judged[pair] = columns["stage"][pair] != OPEN
         taking = np.where(is_judged, limits.taking, NEVER_NS)
@@ -513,6 +551,15 @@ class Points:
                 place = (point.server, point.protocol, point.unit, point.kind, point.address)
                 found.append(Candidate(place, int(self.form[row]), row, first, second))
         return found
+
+    def progress(self) -> tuple[float, float | None]:
+        """Which share of points is ready, and in how many seconds the next one may be."""
+        single = self.form[: self.ledger.size] == 0
+        if not single.any():
+            return 0.0, None
+        waits = self["stage"][single] == OPEN
+        left = ENOUGH_SECONDS - self["heard"][single][waits]
+        return float(1 - np.mean(waits)), float(max(left.min(), 0)) if len(left) else 0.0
 
     def learned(self) -> Array:
         """Ids of points of which something is known."""
@@ -564,10 +611,6 @@ def neighbours(tick: Tick, samples: Samples, which: Mask) -> Array:
     follows &= (samples.kind[places] == UNSIGNED) & (samples.kind[places + 1] == UNSIGNED)
     follows &= (samples.raw[places] < WORD) & (samples.raw[places + 1] < WORD)
     found = places[follows]
-    modbus = [
-        id
-        for id in np.unique(points.protocol[samples.point[found]]).tolist()
-        if tick.names.texts.name(id) == "modbus"
-    ]
-    pairs: Array = found[np.isin(points.protocol[samples.point[found]], modbus)]
+    protocols = tick.names.texts.text[points.protocol[samples.point[found]]]
+    pairs: Array = found[protocols == "modbus"]
     return pairs

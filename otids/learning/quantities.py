@@ -1,10 +1,18 @@
 """Says in words what a value is, what it did, and what it usually does."""
 
-from collections.abc import Mapping
+from typing import Protocol
 
 from otids.learning.limits import CONSTANT, STATES, TEXT, TYPES
 from otids.learning.points import Quantity
 from otids.traffic import SECOND, Array
+
+
+class Columns(Protocol):
+    """Summaries of values, by column."""
+
+    def __getitem__(self, column: str, /) -> Array:
+        """One column, by row."""
+
 
 _EXACT = 1e9
 _SHOWN_STATES = 8
@@ -40,7 +48,7 @@ def spell_time(time: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004
 
 
-def spell_span(columns: Mapping[str, Array], row: int, *, written: bool = False) -> str:
+def spell_span(columns: Columns, row: int, *, written: bool = False) -> str:
     """Between which values it stayed, and how well that is known."""
     low, high = float(columns["low"][row]), float(columns["high"][row])
     writes = int(columns["writes"][row])
@@ -57,7 +65,7 @@ def spell_span(columns: Mapping[str, Array], row: int, *, written: bool = False)
     return f"{said} ({changes} {'change' if changes == 1 else 'changes'} learned)"
 
 
-def spell_states(columns: Mapping[str, Array], row: int, type_: int) -> str:
+def spell_states(columns: Columns, row: int, type_: int) -> str:
     """Which states it ever took."""
     count = int(columns["count"][row])
     if type_ == TEXT:
@@ -72,7 +80,7 @@ def spell_states(columns: Mapping[str, Array], row: int, type_: int) -> str:
     return f"one of {len(states)} states ({count:,} readings)"
 
 
-def spell_summary(quantity: Quantity, columns: Mapping[str, Array], row: int, type_: int) -> str:
+def spell_summary(quantity: Quantity, columns: Columns, row: int, type_: int) -> str:
     """Everything that a verdict about a value rests on, as a row of the baseline."""
     said = [f"{spell_quantity(quantity)}: {TYPES[type_]}"]
     if type_ in {CONSTANT, STATES, TEXT}:

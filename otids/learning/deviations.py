@@ -1,15 +1,12 @@
-"""Findings of the values detector: deviations of one kind and device are told as one."""
+"""Values that deviate: what each does, in words, how grave it is, and what accepting allows."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from enum import Enum, auto
 
 import numpy as np
 
-from otids.detectors.base import MOST_MEMBERS, Cause, Finding, finding_over
-from otids.learning.causes import Causes
+from otids.learning.causes import Cause, Causes
 from otids.learning.limits import CONSTANT, STATES, WILKS, Limits
 from otids.learning.points import Points, Quantity
 from otids.learning.quantities import (
@@ -17,12 +14,10 @@ from otids.learning.quantities import (
     spell_quantity,
     spell_span,
     spell_states,
-    spell_summary,
     spell_time,
     spell_value,
 )
-from otids.learning.words import spell_list
-from otids.traffic import Array, ConversationName, Mask, Tick
+from otids.traffic import Array, Mask
 
 NAME = "values"
 
@@ -31,28 +26,40 @@ SLIGHT, FAR_OUT = 0.1, 0.25
 FAST = 10
 LARGE_STEP = 0.75
 LONG_STILL = 2
-SEVERAL = 3
-MOST_FINDINGS = 64
-MOST_BASELINE = 12
 
 
-class Kind(StrEnum):
-    """What a value does; the value is the end of the kind of finding."""
+class Kind(Enum):
+    """What a value does; several are told under one name."""
 
-    RANGE = "out-of-range"
-    WRITTEN = "written-out-of-range"
-    STEP = "step"
-    FAST = "rate"
-    ANEW = "rate "
-    FROZEN = "frozen"
-    BACK = "repeated"
-    IGNORED = "not-taken"
-    STATE = "new-state"
+    RANGE = auto()
+    WRITTEN = auto()
+    STEP = auto()
+    FAST = auto()
+    ANEW = auto()
+    FROZEN = auto()
+    BACK = auto()
+    AHEAD = auto()
+    IGNORED = auto()
+    STATE = auto()
 
     @property
-    def kind(self) -> str:
-        """The dotted name in the catalogue."""
-        return f"{NAME}.{self.strip()}"
+    def word(self) -> str:
+        """The end of the name in the catalogue."""
+        return _NAMES[self]
+
+
+_NAMES = {
+    Kind.RANGE: "out-of-range",
+    Kind.WRITTEN: "written-out-of-range",
+    Kind.STEP: "step",
+    Kind.FAST: "rate",
+    Kind.ANEW: "rate",
+    Kind.FROZEN: "frozen",
+    Kind.BACK: "repeated",
+    Kind.AHEAD: "repeated",
+    Kind.IGNORED: "not-taken",
+    Kind.STATE: "new-state",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,13 @@ class Deviation:
     row: int
     message: int  # row of the tick's messages
     value: float
-    before: float = 0.0  # the value before; of what stands still, the limit (ns); what was written
+    before: float = 0.0  # the value before; of what stands still, the limit; what was written
     elapsed: float = 0.0  # ns since then
+    readings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
     """A deviation in words, and how grave it is."""
 
     expected: str
@@ -89,7 +97,7 @@ def judgeable(limits: Limits, rows: Array) -> Mask:
 def cause_of(points: Points, one: Deviation) -> Cause:
     """What accepting makes normal: of one value, how far it may go, or what it may do."""
     quantity: Quantity = points.ledger.name(one.row)
-    return (NAME, str(one.kind.strip()), *_flat(quantity), _bound(points, one))
+    return (NAME, one.kind.word, *_flat(quantity), _bound(points, one))
 
 
 def _flat(quantity: Quantity) -> tuple[str | int, ...]:
@@ -155,7 +163,8 @@ def _reaches(bound: str, value: float) -> bool:
 # --- words -------------------------------------------------------------------------------------
 
 
-def _words(points: Points, one: Deviation) -> _Words:
+def spell(points: Points, one: Deviation) -> Words:
+    """Say what was expected and observed, and how grave it is."""
     what = spell_quantity(points.ledger.name(one.row))
     say = {
         Kind.RANGE: _range,
@@ -165,6 +174,7 @@ def _words(points: Points, one: Deviation) -> _Words:
         Kind.FAST: _fast,
         Kind.ANEW: _anew,
         Kind.BACK: _back,
+        Kind.AHEAD: _ahead,
         Kind.FROZEN: _frozen,
         Kind.IGNORED: _ignored,
     }[one.kind]
@@ -178,9 +188,9 @@ def _excess(points: Points, one: Deviation) -> float:
     return beyond / span if span > 0 and math.isfinite(beyond) else math.inf
 
 
-def _range(points: Points, one: Deviation, what: str) -> _Words:
+def _range(points: Points, one: Deviation, what: str) -> Words:
     excess = _excess(points, one)
-    return _Words(
+    return Words(
         f"{what} {spell_span(points, one.row)}",
         f"{what} is {spell_value(one.value)}",
         "medium" if excess >= FAR_OUT else "low",
@@ -188,31 +198,31 @@ def _range(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-def _written(points: Points, one: Deviation, what: str) -> _Words:
+def _written(points: Points, one: Deviation, what: str) -> Words:
     excess = _excess(points, one)
     is_setting = points["writes"][one.row] > 0 and not points["bit"][one.row]
     grave = "high" if excess >= FAR_OUT else "medium"
-    return _Words(
+    return Words(
         f"{what} {spell_span(points, one.row, written=True)}",
         f"{what} is set to {spell_value(one.value)}",
         grave if is_setting else "low",
     )
 
 
-def _state(points: Points, one: Deviation, what: str) -> _Words:
+def _state(points: Points, one: Deviation, what: str) -> Words:
     type_ = int(points.limits.type[one.row])
     is_text = type_ not in {CONSTANT, STATES}
     now = "another text" if is_text else spell_value(one.value)
-    return _Words(
+    return Words(
         f"{what} {spell_states(points, one.row, type_)}", f"{what} is {now}", "low", weak=True
     )
 
 
-def _step(points: Points, one: Deviation, what: str) -> _Words:
+def _step(points: Points, one: Deviation, what: str) -> Words:
     largest = max(float(points["up_step"][one.row]), float(points["down_step"][one.row]))
     span = float(points["high"][one.row] - points["low"][one.row])
     size = abs(one.value - one.before)
-    return _Words(
+    return Words(
         f"{what} moves by {spell_number(largest)} at most",
         f"{what} jumps from {spell_number(one.before)} to {spell_value(one.value)} "
         f"within {spell_time(one.elapsed)}",
@@ -221,11 +231,11 @@ def _step(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-def _fast(points: Points, one: Deviation, what: str) -> _Words:
+def _fast(points: Points, one: Deviation, what: str) -> Words:
     usual = float(points["up_rate"][one.row])
     rate = (one.value - one.before) / max(one.elapsed / 1e9, 1.0)
     is_fast = rate >= FAST * usual
-    return _Words(
+    return Words(
         f"{what} counts {spell_number(usual)} a second at most",
         f"{what} rises by {spell_number(one.value - one.before)} within {spell_time(one.elapsed)}",
         "medium" if is_fast else "low",
@@ -233,8 +243,8 @@ def _fast(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-def _anew(points: Points, one: Deviation, what: str) -> _Words:
-    return _Words(
+def _anew(_: Points, one: Deviation, what: str) -> Words:
+    return Words(
         f"{what} counts up",
         f"{what} begins anew: {spell_value(one.value)} after {spell_number(one.before)}",
         "low",
@@ -242,8 +252,8 @@ def _anew(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-def _back(points: Points, one: Deviation, what: str) -> _Words:
-    return _Words(
+def _back(points: Points, one: Deviation, what: str) -> Words:
+    return Words(
         f"{what} only counts up ({int(points['ups'][one.row]):,} times learned)",
         f"{what} runs back from {spell_number(one.before)} to {spell_value(one.value)} "
         f"within {spell_time(one.elapsed)}, without a pause in which its device restarted",
@@ -251,18 +261,30 @@ def _back(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-def _frozen(points: Points, one: Deviation, what: str) -> _Words:
-    longest = float(points["standstill"][one.row])
-    return _Words(
-        f"{what} never stood still for more than {spell_time(longest)}",
-        f"{what} stands at {spell_value(one.value)} for {spell_time(one.elapsed)}",
-        "medium" if one.elapsed >= LONG_STILL * one.before else "low",
+def _ahead(points: Points, one: Deviation, what: str) -> Words:
+    usual = float(points["up_rate"][one.row])
+    return Words(
+        f"{what} counts {spell_number(usual)} a second at most",
+        f"{what} ran back and jumps from {spell_number(one.before)} on to "
+        f"{spell_value(one.value)} within {spell_time(one.elapsed)}",
+        "medium",
     )
 
 
-def _ignored(points: Points, one: Deviation, what: str) -> _Words:
+def _frozen(points: Points, one: Deviation, what: str) -> Words:
+    still = one.row if not points.form[one.row] else int(np.flatnonzero(points.pair == one.row)[0])
+    longest = int(points["standstill"][still])
+    return Words(
+        f"{what} never stood still for more than {longest} readings",
+        f"{what} stands at {spell_value(one.value)} for {one.readings} readings "
+        f"({spell_time(one.elapsed)})",
+        "medium" if one.readings >= LONG_STILL * one.before else "low",
+    )
+
+
+def _ignored(points: Points, one: Deviation, what: str) -> Words:
     taking = float(points["taking"][one.row])
-    return _Words(
+    return Words(
         f"{what} shows what is written to it within {spell_time(taking)} "
         f"({int(points['taken'][one.row])} writes learned)",
         f"{what} is still {spell_value(one.value)} {spell_time(one.elapsed)} after it was set "
@@ -271,74 +293,7 @@ def _ignored(points: Points, one: Deviation, what: str) -> _Words:
     )
 
 
-# --- findings ----------------------------------------------------------------------------------
-
-
-def tell(tick: Tick, points: Points, found: Iterable[Deviation]) -> list[Finding]:
-    """One finding for each kind and device, and of writes for each writer."""
-    groups: dict[tuple[Any, ...], list[Deviation]] = {}
-    for one in found:
-        conversation = tick.names.conversation(int(tick.tables.messages.conversation[one.message]))
-        point = points.ledger.name(one.row).point
-        writer = conversation.client if one.kind is Kind.WRITTEN else None
-        groups.setdefault((one.kind.kind, point.server, point.unit, writer), []).append(one)
-    findings = [_finding(tick, points, key, group) for key, group in groups.items()]
-    return findings[:MOST_FINDINGS]
-
-
-def _finding(
-    tick: Tick, points: Points, key: tuple[Any, ...], group: Sequence[Deviation]
-) -> Finding:
-    kind, server, unit, writer = key
-    words = [_words(points, one) for one in group[:MOST_MEMBERS]]
-    order = ("info", "low", "medium", "high")
-    severity = max((one.severity for one in words), key=order.index)
-    several = len({one.row for one in group})
-    if kind == Kind.FROZEN.kind and several >= SEVERAL:
-        severity = "medium"
-    conversations = dict.fromkeys(_conversation(tick, one.message) for one in group)
-    first = next(iter(conversations))
-    quantities = [points.ledger.name(row) for row in dict.fromkeys(one.row for one in group)]
-    where = tuple(map(spell_quantity, quantities))[:MOST_MEMBERS]
-    more = f"; and {len(group) - MOST_MEMBERS} more" if len(group) > MOST_MEMBERS else ""
-    rows = np.unique([one.message for one in group])
-    return finding_over(
-        tick,
-        {"messages": rows},
-        detector=NAME,
-        kind=kind,
-        cause=(NAME, kind.partition(".")[2], server.vlan, server.address, unit)
-        + ((writer.vlan, writer.address) if writer else ()),
-        expected=spell_list((one.expected for one in words), "; ", most=3),
-        observed=spell_list((one.observed for one in words), "; ", most=3) + more,
-        source=writer or server,
-        target=server if writer else first.client,
-        conversation=first if len(conversations) == 1 else None,
-        points=where,
-        members=where,
-        severity=severity,
-        weak=all(one.weak for one in words) and several < SEVERAL,
-        accepts=tuple(dict.fromkeys(cause_of(points, one) for one in group))[:MOST_MEMBERS],
-        score=max(_sureness(points, one.row) for one in group),
-        baseline=_baseline(points, [one.row for one in group]),
-    )
-
-
-def _conversation(tick: Tick, message: int) -> ConversationName:
-    return tick.names.conversation(int(tick.tables.messages.conversation[message]))
-
-
-def _sureness(points: Points, row: int) -> float:
+def sureness(points: Points, row: int) -> float:
+    """How much was learned of a value, from 0.1 to 1."""
     changes = int(points["ups"][row] + points["downs"][row] + points["writes"][row])
     return round(1 - min(0.9, WILKS / (changes + 1)), 4)
-
-
-def _baseline(points: Points, rows: Iterable[int]) -> tuple[str, ...]:
-    return tuple(
-        spell_summary(points.ledger.name(row), _columns(points), row, int(points.limits.type[row]))
-        for row in list(dict.fromkeys(rows))[:MOST_BASELINE]
-    )
-
-
-def _columns(points: Points) -> Mapping[str, Array]:
-    return points  # type: ignore[return-value]
