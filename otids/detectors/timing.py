@@ -24,7 +24,8 @@ from otids.detectors.base import (
 from otids.learning.accepted import flat
 from otids.learning.answers import SHORT_SPELL, Answers, Dialogue
 from otids.learning.causes import Causes
-from otids.learning.paces import DRIFT, Heard, Hush, Paces, PacesState
+from otids.learning.pace_tables import Heard, Hush, PacesState
+from otids.learning.paces import DRIFT, Paces
 from otids.learning.rhythm import ENOUGH_TIME, RUN
 from otids.learning.silences import Silence, silences
 from otids.learning.timing_words import (

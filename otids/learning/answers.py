@@ -215,7 +215,7 @@ class Answers:
             table["closed"][talk.asked] = 1
         left = self.pending(tick, talk)
         if self.declared or (
-            self._anyone_open and np.count_nonzero(table["closed"][talk.asked]) < len(talk.asked)
+            self._anyone_open and np.count_nonzero(table["slow"][talk.asked] == NEVER)
         ):
             self._learn_open(tick, talk, clean, left)
         window = self.slow(talk)
@@ -242,7 +242,8 @@ class Answers:
         table, messages = self.table, tick.tables.messages
         fits = np.ones(table.size, np.bool_)
         if not self.declared:
-            fits &= table["closed"] == 0
+            # What became ready by itself stays as it was: nobody moves it slowly.
+            fits &= (table["closed"] == 0) & (table["slow"] == NEVER)
         ids = messages.conversation
         bad = tick.loss.is_lossy(ids)
         if clean is not None:
@@ -260,7 +261,8 @@ class Answers:
         delays, rows = talk.delays[answers], talk.answered[answers]
         known = delays >= 0
         delays, rows = delays[known], rows[known]
-        np.add.at(table["delays"], (rows, DELAY_EDGES.searchsorted(delays, "right")), 1)
+        cells = rows * BINS + DELAY_EDGES.searchsorted(delays, "right")
+        np.add.at(table["delays"].reshape(-1), cells, 1)
         # A spell ends with an answer; what goes on is as long as it is.
         now = (tick.second + 1) * SECOND
         ended = np.unique(rows[table["pending"][rows] >= IN_A_ROW])

@@ -5,13 +5,20 @@ whole (a standby takes over, a controller restarts): a gap of a symbol is its ow
 conversation was not silent for half of it. And the wire as a whole may fall silent.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
-
-import msgspec
 import numpy as np
 
-from otids.learning.ledger import Column, Ledger
+from otids.learning.ledger import Ledger
+from otids.learning.pace_tables import (
+    CONVERSATION_COLUMNS,
+    CONVERSATION_MOMENTS,
+    PAUSE,
+    SYMBOL_COLUMNS,
+    SYMBOL_MOMENTS,
+    Heard,
+    Hush,
+    PacesState,
+    check_name,
+)
 from otids.learning.rhythm import (
     BINS,
     ENOUGH,
@@ -24,11 +31,10 @@ from otids.learning.rhythm import (
     limits,
     silence_limit,
 )
-from otids.learning.wire import WireSilence, WireState
+from otids.learning.wire import WireSilence
 from otids.traffic import (
     CONNECTION_STATES,
     RESPONSE,
-    ROLES,
     SECOND,
     Array,
     ConversationName,
@@ -45,116 +51,14 @@ REFRESH = 60
 """Seconds between looks at what was learned without declaration."""
 SLIDE = 2
 """By what factor limits may go on moving after a symbol became ready by itself."""
-PAUSE = 3 * SECOND // 2
-"""Pauses of a conversation from this on are kept in mind for its symbols, ns."""
 LOSSY = 4
 """By what the limit of silence is widened where frames are missing: 10 periods for 2.5."""
 REBOOT = 30 * SECOND
 """How long a client that tries to connect again may take before it counts as silent, ns."""
-LIKELY = 0.6
-"""Share of its limit after which a neighbour of what is silent counts as silent too."""
 DRIFT = 20
 """Intervals over which it is told that a period has moved."""
 
 _ATTEMPTED = CONNECTION_STATES.index("attempted")
-_MOST = 2**60
-
-
-def _moment(fill: int) -> Column:
-    return Column("<i8", fill=fill, low=LONG_AGO, high=NEVER)
-
-
-def _deadline() -> Column:
-    """A moment at which to ask; from `NEVER` on it does not come."""
-    return Column("<i8", fill=NEVER, low=LONG_AGO)
-
-
-def _count(dtype: str = "<i8", high: int = _MOST, width: tuple[int, ...] = ()) -> Column:
-    return Column(dtype, join=np.add, low=0, high=high, width=width)
-
-
-def _limit(fill: int = 0) -> Column:
-    return Column("<i8", fill=fill, low=0, high=NEVER)
-
-
-SYMBOL_COLUMNS = {
-    # Learned; these commute.
-    "intervals": _count("<u4", 2**32 - 1, (BINS,)),
-    "sums": _count(width=(BINS,)),  # ns in each bin
-    "alone": Column("<i8", low=0, high=_MOST),  # longest gap while its conversation went on, ns
-    "shortest": Column("<i8", fill=NEVER, join=np.minimum, low=0, high=NEVER),  # of RUN intervals
-    "closed": Column("|u1", low=0, high=1),  # heard during declared learning
-    "met": Column("<i8", low=0, high=_MOST),  # how long the wire had been listened to, s
-    # Derived; `anchor` and `slowest` are those at which a symbol became ready by itself.
-    "period": _limit(),
-    "limit": _limit(NEVER),  # NEVER: not judged; so is `high`
-    "fast": _limit(),
-    "low": _limit(),
-    "high": _limit(NEVER),
-    "anchor": _limit(),
-    "fastest": _limit(),
-    # Moments; they end with the source.
-    "last": _moment(LONG_AGO),
-    "frame": Column("<i8", low=0, high=NEVER),
-    "recent": Column("<i8", fill=LONG_AGO, low=LONG_AGO, high=NEVER, width=(RUN,)),
-    "place": Column("|u1", low=0, high=RUN - 1),
-    "sound": Column("<u2", low=0),  # messages in a row that nothing is wrong with
-    "pause": Column("<i8", low=0, high=_MOST),  # longest of the conversation since `last`
-    "deadline": _deadline(),
-    "told": Column("|u1", low=0, high=1),
-    "drift": Column("<i8", low=0, high=_MOST, width=(4,)),  # intervals, short, long, their ns
-}
-CONVERSATION_COLUMNS = {
-    "longest": Column("<i8", low=0, high=_MOST),
-    "closed": Column("|u1", low=0, high=1),
-    "limit": _limit(NEVER),
-    "anchor": _limit(),
-    "notable": Column("<i8", fill=PAUSE, low=0, high=NEVER),  # pauses that matter to symbols
-    "last": _moment(LONG_AGO),
-    "deadline": _deadline(),
-    "attempt": _moment(LONG_AGO),  # of its client to connect
-    "told": Column("|u1", low=0, high=1),
-}
-SYMBOL_MOMENTS = (
-    "last", "frame", "recent", "place", "sound", "pause", "deadline", "told", "drift",
-)  # fmt: skip
-CONVERSATION_MOMENTS = ("last", "deadline", "attempt", "told")
-
-
-class PacesState(msgspec.Struct, forbid_unknown_fields=True):
-    """The checked form."""
-
-    symbols: dict[str, object]
-    conversations: dict[str, object]
-    wire: WireState
-    refreshed: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] | None
-
-
-@dataclass(slots=True)
-class Heard:
-    """The requests and reports of a tick that have a row, sorted by row and time."""
-
-    asks: Array  # their places among the tick's messages, in order of time
-    rows: Array  # rows of symbols, same order
-    places: Array  # places among the messages, by row and time
-    sorted: Array  # rows, same order
-    rank: Array | None  # which one of its symbol in this tick; None: all are the first
-    times: Array
-    previous: Array  # when each was said before, ns; LONG_AGO: not known
-    intervals: Array  # ns since then
-    slots: Array  # where `recent` holds the time of RUN messages before
-    before: Array  # that time
-    drift: "tuple[Array, Array] | Literal[False] | None" = False  # once it was asked for
-
-
-@dataclass(slots=True)
-class Hush:
-    """What was overdue when a tick began."""
-
-    is_wire: bool = False  # nothing at all is heard
-    conversations: Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    symbols: Array = field(default_factory=lambda: np.zeros(0, np.int64))
-    later: list[tuple[str, Array, Array]] = field(default_factory=list)  # to be asked again
 
 
 class Paces:
@@ -257,23 +161,6 @@ class Paces:
             gaps[rows] |= loss.has_gaps(ids)
             alone[rows] |= loss.is_one_sided(ids)
         return gaps, alone
-
-    def neighbours(self, conversations: Array, now: int) -> tuple[Array, Array]:
-        """Cyclic symbols (rows) of conversations that run or ran, and which are silent as well."""
-        table = self.symbols
-        among = np.zeros(self.conversations.size, np.bool_)
-        among[conversations] = True
-        is_running = (table["limit"] < NEVER) & (table["last"] > LONG_AGO) & among[self.home]
-        rows = is_running.nonzero()[0]
-        since = now - table["last"][rows]
-        return rows, (table["told"][rows] > 0) | (since >= LIKELY * table["limit"][rows])
-
-    def fellows(self, now: int) -> tuple[Array, Array]:
-        """Conversations (rows) that run or ran, and which are silent."""
-        table = self.conversations
-        rows = ((table["limit"] < NEVER) & (table["last"] > LONG_AGO)).nonzero()[0]
-        since = now - table["last"][rows]
-        return rows, (table["told"][rows] > 0) | (since >= LIKELY * table["limit"][rows])
 
     # --- hearing -----------------------------------------------------------------------------
 
@@ -508,8 +395,9 @@ class Paces:
             return
         rows, lengths = rows[here], np.maximum(heard.intervals[here], 0)
         bins = INTERVAL_EDGES.searchsorted(lengths, "right")
-        np.add.at(table["intervals"], (rows, bins), 1)
-        np.add.at(table["sums"], (rows, bins), lengths)
+        cells = rows * BINS + bins
+        np.add.at(table["intervals"].reshape(-1), cells, 1)
+        np.add.at(table["sums"].reshape(-1), cells, lengths)
         own = (lengths > 2 * table["pause"][rows]).nonzero()[0]
         np.maximum.at(table["alone"], rows[own], lengths[own])
         whole = (run[here] >= RUN).nonzero()[0]
@@ -688,7 +576,7 @@ class Paces:
     def _find_homes(self) -> None:
         table = self.symbols
         for row in range(table.size):
-            _check(table.name(row))
+            check_name(table.name(row))
         self._home = np.full(table.size, -1, np.int64)
         for row in table.in_use.nonzero()[0].tolist():
             self._home[row] = self.conversations.add(table.name(row).conversation, 0)
@@ -710,15 +598,6 @@ class Paces:
     def _fit_first(self) -> None:
         if self.conversations.size > len(self._first):
             self._first = np.zeros(2 * self.conversations.size, np.int64)
-
-
-def _check(name: SymbolName | None) -> None:
-    """Raise ValueError for a name that no traffic can have."""
-    if name is None:
-        return
-    numbers = (name.function, name.subfunction, name.unit, name.status, name.conversation.port)
-    if name.role not in ROLES or not all(0 <= one < 2**32 for one in numbers):
-        raise ValueError("a symbol that cannot be")
 
 
 def _unspelled(id: int) -> None:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from otids.learning.paces import Hush, Paces
-from otids.learning.rhythm import NEVER
-from otids.traffic import ConversationName, SymbolName
+from otids.learning.ledger import Ledger
+from otids.learning.pace_tables import Hush
+from otids.learning.paces import Paces
+from otids.learning.rhythm import LONG_AGO, NEVER
+from otids.traffic import Array, ConversationName, Mask, SymbolName
 
 MOST_NAMED = 64
 MOST_FRAMES = 32
+LIKELY = 0.6
+"""Share of its limit after which a neighbour of what is silent counts as silent too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def _conversations(paces: Paces, hush: Hush, now: int) -> Iterable[Silence]:
     if not len(hush.conversations):
         return
     table = paces.conversations
-    running, silent = paces.fellows(now)
+    running, silent = _fellows(paces, now)
     late = set(hush.conversations.tolist())
     quiet = {
         row for row, is_silent in zip(running.tolist(), silent.tolist(), strict=True) if is_silent
@@ -96,7 +100,7 @@ def _symbols(paces: Paces, hush: Hush, now: int) -> Iterable[Silence]:
     if not len(hush.symbols):
         return
     homes = paces.home[hush.symbols]
-    rows, silent = paces.neighbours(np.unique(homes), now)
+    rows, silent = _neighbours(paces, np.unique(homes), now)
     running: dict[int, list[tuple[int, bool]]] = {}
     for row, is_silent in zip(rows.tolist(), silent.tolist(), strict=True):
         running.setdefault(int(paces.home[row]), []).append((row, is_silent))
@@ -143,3 +147,23 @@ def _part(
         is_closed=bool((table["closed"][rows] > 0).all()),
         tries=False,
     )
+
+
+def _neighbours(paces: Paces, conversations: Array, now: int) -> tuple[Array, Mask]:
+    """Cyclic symbols (rows) of conversations that run or ran, and which are silent as well."""
+    table = paces.symbols
+    among = np.zeros(paces.conversations.size, np.bool_)
+    among[conversations] = True
+    return _running(table, among[paces.home], now)
+
+
+def _fellows(paces: Paces, now: int) -> tuple[Array, Mask]:
+    """Conversations (rows) that run or ran, and which are silent."""
+    table = paces.conversations
+    return _running(table, np.ones(table.size, np.bool_), now)
+
+
+def _running(table: Ledger, among: Mask, now: int) -> tuple[Array, Mask]:
+    rows = ((table["limit"] < NEVER) & (table["last"] > LONG_AGO) & among).nonzero()[0]
+    since = now - table["last"][rows]
+    return rows, (table["told"][rows] > 0) | (since >= LIKELY * table["limit"][rows])
