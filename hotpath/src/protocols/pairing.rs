@@ -23,6 +23,12 @@ pub const PATIENCE: i64 = 5_000_000_000;
 /// what is sent in one go comes closer together, and timeouts of clients are longer.
 pub const REUSE: i64 = 400_000_000;
 
+/// Answers of one flow that are kept, to tell a second answer to one request from the first.
+pub const MAX_ANSWERED: usize = 2;
+
+/// Bytes of each that are kept.
+const MAX_KEPT: usize = 256;
+
 /// An [`Object`] that owns its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedObject {
@@ -100,10 +106,29 @@ struct Waiting {
     pending: Pending,
 }
 
+/// An answer that found its request.
+#[derive(Debug, Default)]
+struct Answered {
+    key: u64,
+    time: i64,
+    bytes: Vec<u8>,
+}
+
+/// How an answer that nobody waits for stands to the one that its request had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It says the same.
+    Same,
+    /// It says something else.
+    Other,
+}
+
 /// The requests of one flow that wait, oldest first; never more than [`MAX_WAITING`].
 #[derive(Debug)]
 pub struct Pairing {
     waiting: VecDeque<Waiting>,
+    /// The last answers, oldest first; never more than [`MAX_ANSWERED`].
+    answered: VecDeque<Answered>,
     /// Counts gaps: what was asked in an earlier one says nothing about the present one.
     epoch: u32,
     /// Whether answers to unseen requests may still come.
@@ -112,7 +137,7 @@ pub struct Pairing {
 
 impl Default for Pairing {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), epoch: 0, blind: true }
+        Self { waiting: VecDeque::new(), answered: VecDeque::new(), epoch: 0, blind: true }
     }
 }
 
@@ -159,11 +184,31 @@ impl Pairing {
         }
     }
 
+    /// Keeps what was answered under this key.
+    pub fn keep(&mut self, key: u64, bytes: &[u8], time: i64) {
+        let full = self.answered.len() >= MAX_ANSWERED;
+        let mut last = if full { self.answered.pop_front() } else { None }.unwrap_or_default();
+        (last.key, last.time) = (key, time);
+        last.bytes.clear();
+        last.bytes.extend_from_slice(bytes.get(..MAX_KEPT).unwrap_or(bytes));
+        self.answered.push_back(last);
+    }
+
+    /// Whether an answer that nobody waits for is another one to what was answered of late.
+    #[must_use]
+    pub fn again(&self, key: u64, bytes: &[u8], time: i64) -> Option<Again> {
+        let is_recent = |it: &&Answered| time.saturating_sub(it.time) < PATIENCE;
+        let before = self.answered.iter().rev().filter(is_recent).find(|it| it.key == key)?;
+        let bytes = bytes.get(..MAX_KEPT).unwrap_or(bytes);
+        Some(if before.bytes == bytes { Again::Same } else { Again::Other })
+    }
+
     /// Bytes of either party are missing: what waits may still be answered, but silence is no
     /// fault, and answers to unseen requests are none.
     pub fn gap(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
         self.blind = true;
+        self.answered.clear();
         for waiting in &mut self.waiting {
             waiting.pending.owed = false;
         }

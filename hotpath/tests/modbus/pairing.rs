@@ -147,3 +147,21 @@ fn a_response_of_another_size_has_no_values() {
     assert_eq!((flow.out.said[3].reply_to, flow.out.said[3].values.len()), (Some(3), 0));
     assert_eq!(flow.kinds(), [NoticeKind::MalformedPdu]);
 }
+
+/// What is said of a second answer.
+fn said_of_another(answer: &[u8], after: i64) -> Vec<String> {
+    let mut flow = settled();
+    flow.at(0).feed(Client, &adu(2, 1, &read(10, 1))).feed(Server, &adu(2, 1, &[0x03, 2, 0, 7]));
+    flow.at(after).feed(Server, &adu(2, 1, answer));
+    assert_eq!(flow.kinds(), [NoticeKind::UnaskedResponse]);
+    flow.out.noticed.iter().map(|noticed| noticed.detail.clone()).collect()
+}
+
+#[test]
+fn a_second_answer_is_told_from_one_that_nobody_asked_for() {
+    let before = "the request was answered before, with";
+    assert_eq!(said_of_another(&[0x03, 2, 0, 9], 1), [format!("{before} another answer")]);
+    assert_eq!(said_of_another(&[0x03, 2, 0, 7], 1), [format!("{before} the same answer")]);
+    let unasked = ["no request of this transaction, unit and function waits"];
+    assert_eq!(said_of_another(&[0x03, 2, 0, 9], PATIENCE), unasked);
+}

@@ -4,12 +4,15 @@ use super::names::{NO_EXCEPTION_CODE, UMAS, UMAS_ERROR};
 use super::pdu::Objects;
 use super::rules::EXCEPTION;
 use super::{Modbus, SHORT, names, pdu, rules};
-use crate::protocols::pairing::{Answer, OwnedObject, Pairing, Pending};
+use crate::protocols::pairing::{Again, Answer, OwnedObject, Pairing, Pending};
 use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Object, Party, Told};
 use crate::words::{NoticeKind, Role};
 
 const FIELDS: &str = "the PDU ends inside a field";
 const UNLIKE: &str = "the response does not fit what was asked";
+const UNASKED: &str = "no request of this transaction, unit and function waits";
+const TWICE: &str = "the request was answered before, with the same answer";
+const ANOTHER: &str = "the request was answered before, with another answer";
 
 /// An ADU with its framing taken off.
 #[derive(Clone, Copy)]
@@ -97,6 +100,14 @@ impl Modbus {
             Answer::Unasked => (None, true),
             Answer::Unknown => (None, false),
         };
+        let unasked = unasked.then(|| match self.pairing.again(adu.key, adu.pdu, out.now().time) {
+            None => UNASKED,
+            Some(Again::Same) => TWICE,
+            Some(Again::Other) => ANOTHER,
+        });
+        if request.is_some() {
+            self.pairing.keep(adu.key, adu.pdu, out.now().time);
+        }
         let asked: &[OwnedObject] = request.as_ref().map_or(&[], |request| &request.objects);
         let inherited: Objects<'_> =
             asked.iter().map(|object| object.borrow(answer.status)).collect();
@@ -140,8 +151,7 @@ impl Modbus {
         if let Some(detail) = fault {
             out.notice(adu.from, NoticeKind::MalformedPdu, detail, None);
         }
-        if unasked {
-            let detail = "no request of this transaction, unit and function waits";
+        if let Some(detail) = unasked {
             out.notice(adu.from, NoticeKind::UnaskedResponse, detail, None);
         }
     }
