@@ -15,6 +15,7 @@ __all__ = [
     "NO_SUBFUNCTION",
     "PROTOCOLS",
     "ROLES",
+    "SIGHTED",
     "VALUE_KINDS",
     "Batch",
     "CaptureError",
@@ -31,6 +32,7 @@ NO_SUBFUNCTION: int
 ROLES: list[str]
 ACTIVITIES: list[str]
 ACCESSES: list[str]
+SIGHTED: list[str]
 NOTICE_KINDS: list[str]
 VALUE_KINDS: list[str]
 CONNECTION_STATES: list[str]

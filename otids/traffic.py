@@ -26,6 +26,7 @@ NO_SUBFUNCTION = _hotpath.NO_SUBFUNCTION
 ROLES: tuple[str, ...] = tuple(_hotpath.ROLES)
 ACTIVITIES: tuple[str, ...] = tuple(_hotpath.ACTIVITIES)
 ACCESSES: tuple[str, ...] = tuple(_hotpath.ACCESSES)
+SIGHTED: tuple[str, ...] = tuple(_hotpath.SIGHTED)
 NOTICE_KINDS: tuple[str, ...] = tuple(_hotpath.NOTICE_KINDS)
 VALUE_KINDS: tuple[str, ...] = tuple(_hotpath.VALUE_KINDS)
 CONNECTION_STATES: tuple[str, ...] = tuple(_hotpath.CONNECTION_STATES)
@@ -240,12 +241,16 @@ class Connections(Table):
 
 @dataclass(frozen=True, slots=True)
 class Sightings(Table):
-    """First frame of each binding of an endpoint to a MAC and TTL, and of each change."""
+    """First frame of each binding of an endpoint to a MAC and TTL, of each change and claim.
+
+    A claim is what ARP tells though nobody asked, or though another MAC is in use; after one that
+    it contradicts, what is in use is told again. Of each binding at most one row a second.
+    """
 
     endpoint: Array  # u32
     mac: Array  # u64, 0 where the link has none
     ttl: Array  # u8, 0 in ARP
-    arp: Array  # bool, told by ARP rather than seen in use
+    arp: Array  # u8, place in SIGHTED; 0: seen in use rather than told by ARP
     time: Array  # i64
     frame: Array  # u64
 

@@ -28,6 +28,7 @@ from otids.traffic import (
     REQUEST,
     RESPONSE,
     SECOND,
+    SIGHTED,
     TABLES,
     VALUE_KINDS,
     Array,
@@ -62,7 +63,7 @@ DTYPES = {
     "values": "u8 u4 u1 f8 u8 u4 u4 i8",
     "traffic": "u4 i8 u8 u8 u4 u8 u4 u8 u4 u4 u4 u4 u4 u8 u8",
     "connections": "u4 u1 i8 u8",
-    "sightings": "u4 u8 u1 ? i8 u8",
+    "sightings": "u4 u8 u1 u1 i8 u8",
     "facts": "u4 u4 u4 i8 u8",
     "notices": "u1 i8 u8 u4 u4 u8 u4",
 }
@@ -360,13 +361,14 @@ class Wire:
         )  # fmt: skip
 
     def sighting(
-        self, time: float, address: str, mac: int, *, ttl: int = 64, arp: bool = False,
+        self, time: float, address: str, mac: int, *, ttl: int = 64, arp: bool | str = False,
         vlan: int = 0,
     ) -> None:  # fmt: skip
-        """Bind an address to a MAC."""
+        """Bind an address to a MAC; `arp` says how ARP tells it (True: it answers)."""
         now = self._at(time)
         endpoint = self.endpoint(address, vlan)
-        self._add("sightings", now, endpoint, mac, 0 if arp else ttl, arp, now, self.next_frame())
+        how = SIGHTED.index(arp if isinstance(arp, str) else "reply" if arp else "used")
+        self._add("sightings", now, endpoint, mac, 0 if arp else ttl, how, now, self.next_frame())
 
     def fact(self, time: float, address: str, key: str, value: str, *, vlan: int = 0) -> None:
         """Let a device say something of itself."""

@@ -210,7 +210,9 @@ table! {
 }
 
 table! {
-    /// First frames of each binding of an endpoint to a MAC and TTL, and of each change.
+    /// First frames of each binding of an endpoint to a MAC and TTL, of each change, and of each
+    /// claim by ARP that nobody asked for or that what is in use contradicts; of each binding one
+    /// in a second at most. After a claim that it contradicts, what is in use is told again.
     Sightings of SightingRow {
         /// Endpoint id.
         endpoint: u32,
@@ -218,8 +220,8 @@ table! {
         mac: u64,
         /// Time to live, 0 in ARP.
         ttl: u8,
-        /// Told by ARP rather than seen in use.
-        arp: bool,
+        /// Place in [`crate::words::Sighted::ALL`]: seen in use, or told by ARP.
+        arp: u8,
         /// Capture time in nanoseconds.
         time: i64,
         /// The frame.

@@ -11,7 +11,10 @@ use crate::source::Frame;
 use crate::table::NONE;
 use crate::words::NoticeKind;
 
+mod bindings;
 mod packets;
+
+use bindings::{Asked, Bindings};
 
 /// Time that runs back by more than this starts a new epoch, in nanoseconds.
 const BACKWARD: i64 = 2_000_000_000;
@@ -52,19 +55,13 @@ pub struct Health {
     pub time_ran_back: u64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Binding {
-    mac: u64,
-    ttl: u8,
-    is_known: bool,
-}
-
 /// Turns frames into batches.
 pub struct Engine {
     scribe: Scribe,
     flows: Flows,
     fragments: Fragments,
-    bindings: Vec<Binding>,
+    bindings: Bindings,
+    asked: Asked,
     health: Health,
     clock: i64,
     epoch: u32,
@@ -88,7 +85,8 @@ impl Engine {
             scribe,
             flows: Flows::new(&settings.flows),
             fragments: Fragments::new(fragments::Limits::default()),
-            bindings: Vec::new(),
+            bindings: Bindings::default(),
+            asked: Asked::default(),
             health: Health::default(),
             clock: 0,
             epoch: 0,
@@ -109,6 +107,8 @@ impl Engine {
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();
+        self.bindings.clear();
+        self.asked = Asked::default();
         self.health = Health::default();
         self.flows.forget_counts();
         self.is_running = false;
@@ -218,9 +218,7 @@ impl Engine {
         let (conversations, endpoints) = self.flows.in_use();
         self.scribe.retire(&conversations, &endpoints);
         for id in &self.scribe.batch.retired.endpoints {
-            if let Some(binding) = self.bindings.get_mut(*id as usize) {
-                *binding = Binding::default();
-            }
+            self.bindings.forget(*id);
         }
     }
 
@@ -257,6 +255,8 @@ impl Engine {
         let before = Arrival { frame: self.last_frame, time: self.clock };
         self.end_flows(before);
         self.end_second(before);
+        self.bindings.clear();
+        self.asked = Asked::default();
         self.health.time_ran_back += 1;
         self.epoch = self.epoch.saturating_add(1);
         self.clock = now.time;

@@ -1,6 +1,6 @@
 //! The application side of one flow: what it speaks, who serves, and how much it says.
 
-use crate::net::{Address, Arrival, Mac, Receiver, Side, Vlan};
+use crate::net::{Address, Arrival, Receiver, Side, Vlan};
 use crate::protocols::{Party, Probe, Protocol, REGISTRY, Transport};
 use crate::record::Socket;
 use crate::scribe::{Place, Scribe};
@@ -57,8 +57,8 @@ pub struct End {
     pub address: Address,
     /// Its port, 0 where there is none.
     pub port: u16,
-    /// The binding to a MAC and TTL that this flow saw last.
-    pub seen: Option<(Option<Mac>, u8)>,
+    /// The TTL that it sent with last.
+    pub ttl: Option<u8>,
     /// Its volume in the present second.
     pub volume: Volume,
 }

@@ -94,6 +94,22 @@ words! {
 }
 
 words! {
+    /// By what an endpoint was seen to have a MAC.
+    Sighted {
+        /// It sends with it.
+        Used = "used",
+        /// It asks by ARP for another one's.
+        Request = "request",
+        /// It answers by ARP who asked for it.
+        Reply = "reply",
+        /// It answers by ARP, though nobody asked.
+        Unasked = "unasked",
+        /// It announces itself by ARP: sender and target are the same (RFC 5227, clause 3).
+        Announcement = "announcement",
+    }
+}
+
+words! {
     /// What became of a TCP connection.
     ConnectionState {
         /// A SYN was seen and no answer yet.

@@ -20,7 +20,7 @@ use hotpath::source::evidence::{self, Cut, CutError, CutReport};
 use hotpath::source::file::{self, CaptureFile};
 use hotpath::source::recent::Recent;
 use hotpath::source::{Source, SourceHealth};
-use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, ValueKind};
+use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, Sighted, ValueKind};
 use listening::{Interface, InterfaceHealth, Shared};
 use live::{Instruction, Options};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
@@ -646,6 +646,7 @@ fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ROLES", names(Role::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("ACTIVITIES", names(Activity::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("ACCESSES", names(Access::ALL.iter().map(|one| one.name()).collect()))?;
+    module.add("SIGHTED", names(Sighted::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("NOTICE_KINDS", names(NoticeKind::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("VALUE_KINDS", names(ValueKind::ALL.iter().map(|one| one.name()).collect()))?;
     let states = ConnectionState::ALL.iter().map(|one| one.name()).collect();

@@ -1,14 +1,20 @@
 //! Each frame finds its flow.
 
-use super::{Binding, Engine};
+use super::Engine;
+use super::bindings::{Hops, News, number};
 use crate::columns::SightingRow;
 use crate::flows::{Flow, FlowKey};
 use crate::net::fragments::Trouble;
 use crate::net::tcp::{self, Connection};
-use crate::net::{Address, Arp, Arrival, Body, IpPacket, Mac, Packet, Side, Vlan, udp};
+use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Vlan, udp};
 use crate::scribe::Scribe;
 use crate::table::{Carrier, Endpoint, NONE};
 use crate::talk::{End, Listener, Talk, Volume};
+use crate::words::Sighted;
+
+/// Code of ARP among carriers.
+const ARP: u32 = 0x3_0000;
+
 /// One direction of a frame between two ends.
 struct Passage<'a> {
     packet: &'a Packet<'a>,
@@ -69,9 +75,12 @@ impl Engine {
             return; // A probe (RFC 5227) binds nothing.
         }
         let sender = self.endpoint(packet.vlan, arp.sender_ip, NONE, now);
-        self.sight(sender, Some(arp.sender_mac), 0, true, now);
-        if arp.sender_ip == arp.target_ip {
-            return; // An announcement asks nobody.
+        let how = self.asked.take(packet.vlan, arp, now.time);
+        let mac = number(Some(arp.sender_mac));
+        let news = self.bindings.claim(sender, mac, how, self.scribe.second);
+        self.sight(news, SightingRow { ttl: 0, arp: how as u8, ..row(sender, mac, now) }, now);
+        if how == Sighted::Announcement {
+            return; // It asks nobody.
         }
         let passage = Passage {
             packet,
@@ -80,7 +89,7 @@ impl Engine {
             ttl: 0,
             weight: Weight::of(length),
             carrier: Carrier::Network,
-            code: 0x3_0000,
+            code: ARP,
         };
         self.datagram(&passage, || "arp".to_owned(), &[], now);
     }
@@ -268,13 +277,20 @@ impl Engine {
         let end = flow.talk.end_mut(side);
         end.volume.frames = end.volume.frames.saturating_add(passage.weight.frames);
         end.volume.bytes = end.volume.bytes.saturating_add(passage.weight.bytes);
-        let seen = Some((passage.packet.source_mac, passage.ttl));
-        let is_news = end.seen != seen;
-        end.seen = seen;
+        let (mac, ttl) = (number(passage.packet.source_mac), passage.ttl);
+        let hops = match end.ttl.replace(ttl) {
+            None => Hops::First,
+            Some(before) if before == ttl => Hops::Same,
+            Some(_) => Hops::Changed,
+        };
         let endpoint = end.endpoint;
         then(flow, side, budget, &mut self.scribe);
-        if is_news {
-            self.sight(endpoint, passage.packet.source_mac, passage.ttl, false, now);
+        if passage.code == ARP {
+            return; // It tells of an address, and does not use it.
+        }
+        let news = self.bindings.take(endpoint, mac, ttl, hops, self.scribe.second);
+        if news != News::Nothing {
+            self.sight(news, SightingRow { ttl, ..row(endpoint, mac, now) }, now);
         }
     }
 
@@ -282,34 +298,23 @@ impl Engine {
         self.scribe.endpoint(&Endpoint { vlan, address }, speaker, now)
     }
 
-    /// Writes a sighting if an endpoint's MAC or TTL is not what it was.
-    fn sight(&mut self, endpoint: u32, mac: Option<Mac>, ttl: u8, arp: bool, now: Arrival) {
-        if endpoint == NONE {
-            return;
+    fn sight(&mut self, news: News, row: SightingRow, now: Arrival) {
+        match news {
+            News::Nothing => {}
+            News::Row => self.scribe.batch.tables.sightings.push(row),
+            News::TooMuch => {
+                self.scribe.complain("bindings", row.endpoint, now);
+            }
         }
-        let mac = mac.map_or(0, |[a, b, c, d, e, f]| u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
-        let place = endpoint as usize;
-        if place >= self.bindings.len() {
-            self.bindings.resize(place + 1, Binding::default());
-        }
-        let Some(binding) = self.bindings.get_mut(place) else { return };
-        let is_same = binding.is_known && binding.mac == mac && (arp || binding.ttl == ttl);
-        if is_same {
-            return;
-        }
-        let ttl_now = if arp { binding.ttl } else { ttl };
-        *binding = Binding { mac, ttl: ttl_now, is_known: true };
-        self.scribe.batch.tables.sightings.push(SightingRow {
-            endpoint,
-            mac,
-            ttl,
-            arp,
-            time: now.time,
-            frame: now.frame,
-        });
     }
 }
 
+/// An endpoint seen in use.
+const fn row(endpoint: u32, mac: u64, now: Arrival) -> SightingRow {
+    let arp = Sighted::Used as u8;
+    SightingRow { endpoint, mac, ttl: 0, arp, time: now.time, frame: now.frame }
+}
+
 fn end(endpoint: u32, vlan: Vlan, (address, port): (Address, u16)) -> End {
-    End { endpoint, vlan, address, port, seen: None, volume: Volume::default() }
+    End { endpoint, vlan, address, port, ttl: None, volume: Volume::default() }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hotpath::columns::{Batch, SymbolRow, TrafficRow};
-use hotpath::words::{ConnectionState, NoticeKind};
+use hotpath::words::{ConnectionState, NoticeKind, Sighted};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
@@ -34,6 +34,15 @@ pub struct Connected {
     pub frame: u64,
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub endpoint: String,
+    pub mac: u64,
+    pub ttl: u8,
+    pub how: &'static str,
+    pub frame: u64,
+}
+
 /// Where a tick ends: second, epoch, and all rows so far by table.
 pub type Mark = (i64, u32, Vec<u64>);
 
@@ -45,6 +54,7 @@ pub struct Heard {
     pub connections: Vec<Connected>,
     pub traffic: Vec<(String, TrafficRow)>,
     pub facts: Vec<(String, String)>,
+    pub sightings: Vec<Seen>,
     pub values: usize,
     pub marks: Vec<Mark>,
     pub untils: Vec<i64>,
@@ -106,8 +116,15 @@ impl Heard {
             let (key, value) = (tables.facts.key[row], tables.facts.value[row]);
             self.facts.push((self.spell_text(key), self.spell_text(value)));
         }
-        for endpoint in &tables.sightings.endpoint {
-            assert!(self.endpoints.contains_key(endpoint), "no such endpoint: {endpoint}");
+        let sightings = &tables.sightings;
+        for row in 0..sightings.len() {
+            self.sightings.push(Seen {
+                endpoint: self.spell_endpoint(sightings.endpoint[row]),
+                mac: sightings.mac[row],
+                ttl: sightings.ttl[row],
+                how: Sighted::ALL[usize::from(sightings.arp[row])].name(),
+                frame: sightings.frame[row],
+            });
         }
         self.take_traffic(batch);
     }

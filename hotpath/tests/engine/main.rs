@@ -1,6 +1,7 @@
 //! The engine from annotated frames to columns.
 #![cfg(test)]
 
+mod bindings;
 mod connections;
 mod floods;
 mod frames;
