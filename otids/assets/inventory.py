@@ -27,8 +27,8 @@ from otids.assets.heard import (
     senders,
 )
 from otids.assets.listed import AssetList
-from otids.assets.vendors import is_group, read_mac, spell_mac, vendor
 from otids.detectors.base import State, StateError
+from otids.learning.vendors import is_group, read_mac, spell_mac, vendor
 from otids.traffic import Array, Dictionaries, EndpointName, Tick
 
 VERSION = 1

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from otids.assets.vendors import is_group, read_mac, spell_mac, vendor
+from otids.learning.vendors import is_group, read_mac, spell_mac, vendor
 
 
 def test_spelling() -> None:
