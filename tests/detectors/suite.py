@@ -84,6 +84,9 @@ def intrusion(start: int) -> list[Act]:
         wire.exchange(start + 3, 3, reads(REGISTER, 8, 90), unit=9)
         wire.exchange(start + 3.1, 90, subfunction=0x41, activity="control")
         wire.exchange(start + 3.2, 3, reads(REGISTER, 0, 10), server="10.0.0.3")
+        wire.sighting(start + 3.3, HMI, 0x66, arp="unasked")
+        wire.sighting(start + 3.4, HMI, 1)
+        wire.notice(start + 3.5, "malformed-pdu", "cut short", address=HMI)
 
     def sweep(wire: Wire) -> None:
         for place in range(20):
