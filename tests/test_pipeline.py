@@ -21,6 +21,13 @@ from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.detectors.volume import Volume
 from otids.traffic import Array, EndpointName, Tick
+from otids.detectors.addressing import Addressing
+from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
+from otids.detectors.novelty import Novelty
+from otids.detectors.policy import Policy
+from otids.detectors.protocol import Protocol
+from otids.pipeline import fold
+from otids.traffic import Array, Tick
 
 
 def learned(normal: Path) -> tuple[Line, list[Alert]]:
@@ -426,3 +433,4 @@ def test_a_detector_that_does_not_move_on_ends_nothing(halting: Path) -> None:
     assert feed(pipeline, halting)
     assert pipeline.counters.ticks <= 700, "a tick a second, and no second twice"
     assert [type(one) for one in pipeline.detectors] == [Policy, Novelty, Volume]
+    assert [type(one) for one in pipeline.detectors] == [Policy, Novelty, Addressing, Protocol]

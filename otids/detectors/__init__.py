@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from otids.detectors.addressing import Addressing
 from otids.detectors.base import Detector
 from otids.detectors.flood import Flood
 from otids.detectors.novelty import Novelty
@@ -10,6 +11,7 @@ from otids.detectors.scan import Scan
 from otids.detectors.timing import Timing
 from otids.detectors.values import Values
 from otids.detectors.volume import Volume
+from otids.detectors.protocol import Protocol
 from otids.rules.conditions import PolicyRule
 
 
@@ -23,4 +25,6 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
         Scan(),
         Flood(),
         Volume(),
+        Addressing(),
+        Protocol(),
     ]
