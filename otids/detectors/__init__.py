@@ -7,11 +7,11 @@ from otids.detectors.base import Detector
 from otids.detectors.flood import Flood
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
+from otids.detectors.protocol import Protocol
 from otids.detectors.scan import Scan
 from otids.detectors.timing import Timing
 from otids.detectors.values import Values
 from otids.detectors.volume import Volume
-from otids.detectors.protocol import Protocol
 from otids.rules.conditions import PolicyRule
 
 
@@ -20,11 +20,11 @@ def make_detectors(rules: Iterable[PolicyRule]) -> list[Detector]:
     return [
         Policy(rules),
         Novelty(),
-        Timing(),
-        Values(),
         Scan(),
         Flood(),
-        Volume(),
         Addressing(),
         Protocol(),
+        Timing(),
+        Values(),
+        Volume(),
     ]
