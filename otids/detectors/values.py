@@ -147,9 +147,10 @@ class Values(Detector):
         fast = step > limits.rate[row] * np.maximum(elapsed / SECOND, 1.0) + points["up_step"][row]
         unseen: Mask = limits.by_states[row]
         if unseen.any():
-            place = state_of(number)
-            known = points["states"][row, place // 64] >> (place % 64).astype(np.uint64)
-            unseen = unseen & ((known & np.uint64(1)) == 0)
+            at = np.flatnonzero(unseen)
+            place = state_of(number[at])
+            known = points["states"][row[at], place // 64] >> (place % 64).astype(np.uint64)
+            unseen[at] = (known & np.uint64(1)) == 0
         if moves.is_odd is not None:
             out |= moves.is_odd & judgeable(limits, row) & (points["odd"][row] == 0)
         if not (out | jump | back | fast | unseen).any():
@@ -218,6 +219,8 @@ class Values(Detector):
     def _judge_taking(self, tick: Tick, heard: Heard) -> list[Deviation]:
         points = self.points
         places, _, is_late = points.pending(heard)
+        if not is_late.any():
+            return []
         rows, message = heard.row[places], heard.samples.message[places]
         is_late &= points.limits.taking[rows] != NEVER_NS
         is_late &= ~tick.loss.is_lossy(tick.tables.messages.conversation[message])

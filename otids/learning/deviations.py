@@ -142,22 +142,20 @@ def is_accepted(causes: Causes, points: Points, one: Deviation) -> bool:
         return True
     if one.kind not in {Kind.RANGE, Kind.WRITTEN}:
         return False
+    direction = str(cause[-1]).rpartition(" ")[0]
     return any(
-        other[:-1] == cause[:-1] and _reaches(str(other[-1]), one.value)
+        other[:-1] == cause[:-1] and _reaches(str(other[-1]), direction, one.value)
         for other in causes
-        if len(other) == len(cause)
     )
 
 
-def _reaches(bound: str, value: float) -> bool:
-    direction, _, number = bound.rpartition(" ")
+def _reaches(bound: str, direction: str, value: float) -> bool:
+    words, _, number = bound.rpartition(" ")
     try:
         reach = float(number)
     except ValueError:
         return False
-    if direction == "up to":
-        return 0 <= value <= reach or reach >= value > 0
-    return direction == "down to" and value >= reach
+    return words == direction and (value <= reach if words == "up to" else value >= reach)
 
 
 # --- words -------------------------------------------------------------------------------------
@@ -206,6 +204,7 @@ def _written(points: Points, one: Deviation, what: str) -> Words:
         f"{what} {spell_span(points, one.row, written=True)}",
         f"{what} is set to {spell_value(one.value)}",
         grave if is_setting else "low",
+        weak=not points["writes"][one.row],  # that somebody writes here at all is the news
     )
 
 

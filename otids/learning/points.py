@@ -425,10 +425,8 @@ class Points:
 
     def pending(self, heard: Heard) -> tuple[Array, Mask, Mask]:
         """Places of samples of points that were written: which were taken, and which are late."""
-        places = np.flatnonzero(
-            heard.samples.time > np.where(self["pending_time"][heard.row] == LONG_AGO,
-                                          NEVER_NS, self["pending_time"][heard.row])
-        )  # fmt: skip
+        since = self["pending_time"][heard.row]
+        places = np.flatnonzero((since != LONG_AGO) & (heard.samples.time > since))
         rows = heard.row[places]
         is_taken = heard.samples.raw[places] == self["pending"][rows]
         limit = self.limits.taking[rows]

@@ -59,6 +59,8 @@ def spell_span(columns: Columns, row: int, *, written: bool = False) -> str:
         said = f"always {spell_number(low)}"
     else:
         said = f"{spell_number(low)} to {spell_number(high)}"
+    if written and not writes:
+        return f"{said} (never written)"
     if written:
         return f"{said} ({writes} {'write' if writes == 1 else 'writes'} learned)"
     changes = int(columns["ups"][row] + columns["downs"][row])

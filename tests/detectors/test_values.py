@@ -426,7 +426,8 @@ def test_what_is_accepted_goes_so_far_and_no_farther(plant: Plant) -> None:
     plant.write(120)
     (found,) = plant.hears()
     assert [plant.values.accept(cause) for cause in found.accepts] == [True]
-    for value, told in ((125, []), (400, ["written-out-of-range"])):
+    beyond = ["written-out-of-range"]
+    for value, told in ((125, []), (400, beyond), (0, beyond)):
         plant.now += 1
         plant.write(value)
         assert kinds(plant.hears()) == told
