@@ -45,7 +45,7 @@ COUNTERS = (
 class Limits:
     """Bounds of triage; times in ns of capture time."""
 
-    quiet: int = 3600 * SECOND  # an alert without findings for so long is closed
+    quiet: int = 900 * SECOND  # an alert without findings for so long is closed
     most_open: int = 10_000
     window: int = 60 * SECOND  # a storm: more new alerts of a kind than these within the window
     most_by_source: int = 10

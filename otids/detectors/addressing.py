@@ -125,31 +125,36 @@ class Addressing(Detector):
             claim = seen.claims.find(name, mac)
             if claim is None:
                 continue  # forgotten for its bound
-            owners = self._owners(name.vlan, mac)
-            others = [one for one in seen.claims.by(name.vlan, mac) if one != name]
-            usual = spell_owner(name, self.addresses.macs(name))
-            finding = finding_over(
-                tick,
-                {"sightings": np.array(sorted(places), np.int64)},
-                detector=NAME,
-                kind=f"{NAME}.{'arp-spoofing' if claim.claimed else 'two-macs'}",
-                cause=_binding(name, mac),
-                expected=usual,
-                observed=spell_contest(claim, owners, self.addresses.ttls(seen.rows[name]), others),
-                source=whose(name.vlan, mac, owners),
-                target=name,
-                score=self.listening.sureness(),
-                baseline=(usual,),
+            for kind, rows in _by_kind(tick, claim, np.array(sorted(places), np.int64)).items():
+                yield self._contest(tick, seen, claim, kind, rows)
+
+    def _contest(self, tick: Tick, seen: Seen, claim: Claim, kind: str, rows: Array) -> Finding:
+        name, mac = claim.endpoint, claim.mac
+        owners = self._owners(name.vlan, mac)
+        others = [one for one in seen.claims.by(name.vlan, mac) if one != name]
+        usual = spell_owner(name, self.addresses.macs(name))
+        finding = finding_over(
+            tick,
+            {"sightings": rows},
+            detector=NAME,
+            kind=f"{NAME}.{kind}",
+            cause=_binding(name, mac),
+            expected=usual,
+            observed=spell_contest(claim, owners, self.addresses.ttls(seen.rows[name]), others),
+            source=whose(name.vlan, mac, owners),
+            target=name,
+            score=self.listening.sureness(),
+            baseline=(usual,),
+        )
+        began = seen.begun.get((name, mac))
+        if began is not None and began < min(finding.frames):
+            # What began it may lie in an earlier second.
+            finding = replace(
+                finding,
+                frames=(began, *finding.frames)[: 2 * MOST_FRAMES],
+                frame_count=finding.frame_count + 1,
             )
-            began = seen.begun.get((name, mac))
-            if began is not None and began < min(finding.frames):
-                # What began it may lie in an earlier second.
-                finding = replace(
-                    finding,
-                    frames=(began, *finding.frames)[: 2 * MOST_FRAMES],
-                    frame_count=finding.frame_count + 1,
-                )
-            yield finding
+        return finding
 
     def _moves(self, seen: Seen) -> Iterable[Finding]:
         for claim in seen.settled:
@@ -413,6 +418,16 @@ class Addressing(Detector):
         self.addresses.merge(checked.addresses)
         self._contradicted.merge(checked.contradicted)
         self._accepted.merge(checked.accepted)
+
+
+def _by_kind(tick: Tick, claim: Claim, rows: Array) -> dict[str, Array]:
+    """Tell what is claimed by ARP from what is sent in somebody's name; rows by kind."""
+    if not claim.claimed:
+        return {"two-macs": rows}
+    sightings = tick.tables.sightings
+    sent = (sightings.arp[rows] == _USED) & (sightings.mac[rows] == claim.mac)
+    parts = {"arp-spoofing": rows[~sent], "two-macs": rows[sent]}
+    return {kind: part for kind, part in parts.items() if len(part)}
 
 
 def _binding(name: EndpointName, mac: int) -> Cause:
