@@ -140,6 +140,53 @@ def test_pruning_waits_for_every_sink(store: Store) -> None:
     assert [one.place for one in store.pending("a")] == [4]
 
 
+def test_what_waits_is_counted_without_reading_it(store: Store) -> None:
+    assert store.waiting("a") == (0, 0)
+    for number in range(1, 6):
+        store.commit([write_alert(revision=number)], clock=lambda: 100)
+    store.commit([write_alert(revision=6)], clock=lambda: 200)
+    assert store.waiting("a") == (6, 100)
+    assert store.waiting("a", after=2) == (4, 100)
+    store.delivered("a", 5)
+    assert store.waiting("a", after=2) == (1, 200)
+    assert [one.place for one in store.pending("a", after=2)] == [6]
+    assert store.waiting("a", after=6) == (0, 0)
+    store.subscribe([])
+    store.prune(150)
+    assert store.waiting("new") == (1, 200)
+
+
+def test_a_sink_that_never_comes_does_not_keep_the_journal(store: Store) -> None:
+    store.subscribe(["gone", "here"])
+    for number in range(1, 6):
+        store.commit([write_alert(revision=number)], clock=lambda: 100)
+    store.commit([write_alert(revision=6)], clock=lambda: 200)
+    store.delivered("here", 4)
+    assert store.give_up(100) == {}
+    assert store.give_up(150) == {"gone": 5, "here": 1}
+    assert store.give_up(150) == {}
+    assert store.prune(150) == 5
+    assert [one.place for one in store.pending("gone")] == [6]
+
+
+def test_the_journal_has_a_bound_however_young_it_is(store: Store) -> None:
+    store.subscribe(["gone"])
+    store.commit([write_alert(revision=number) for number in range(1, 11)], clock=lambda: 100)
+    assert store.prune(0, most=3) == 0
+    assert store.give_up(0, most=3) == {"gone": 7}
+    assert store.prune(0, most=3) == 7
+    assert store.prune(0, most=3) == 0
+    assert [one.record["revision"] for one in store.pending("gone")] == [8, 9, 10]
+
+
+def test_pruning_takes_a_little_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("otids.store.PRUNED_AT_ONCE", 4)
+    store.commit([write_alert(revision=number) for number in range(1, 11)], clock=lambda: 100)
+    store.commit([write_alert(revision=11, status="closed")], clock=lambda: 100)
+    assert [store.prune(150) for _ in range(4)] == [4, 4, 3, 0]
+    assert store.alerts() == []
+
+
 # --- decisions -----------------------------------------------------------------------------------
 
 

@@ -32,6 +32,10 @@ Clock: TypeAlias = Callable[[], int]
 """Tells the time in ns since the epoch."""
 
 MOST_CANDIDATES = 5
+MOST_REVISIONS = 200_000
+"""How many revisions the journal keeps, however young they are."""
+PRUNED_AT_ONCE = 1000
+"""Revisions that one call drops at most, so that judging need not wait for it."""
 
 
 class NoSuchAlertError(StoreError):
@@ -179,12 +183,12 @@ class Store(Database):
                 [row for row in known if row[0] not in names],
             )
 
-    def pending(self, sink: str, limit: int = 256) -> list[Delivery]:
-        """Return what a sink has not had yet, in order, at most `limit`."""
+    def pending(self, sink: str, limit: int = 256, *, after: int = 0) -> list[Delivery]:
+        """Return what a sink has not had and stands after a place, in order, at most `limit`."""
         rows = self.read(
-            "SELECT place, record FROM revisions WHERE place >"
-            " coalesce((SELECT place FROM deliveries WHERE sink = ?), 0) ORDER BY place LIMIT ?",
-            (sink, limit),
+            "SELECT place, record FROM revisions WHERE place > max(?,"
+            " coalesce((SELECT place FROM deliveries WHERE sink = ?), 0)) ORDER BY place LIMIT ?",
+            (after, sink, limit),
         )
         return [Delivery(place, json.loads(record)) for place, record in rows]
 
@@ -206,23 +210,67 @@ class Store(Database):
                 (sink, place),
             )
 
-    def prune(self, before: int) -> int:
-        """Drop what every sink has had and was committed before `before` (ns); count revisions.
+    def waiting(self, sink: str, *, after: int = 0) -> tuple[int, int]:
+        """Count, without reading the journal, what stands behind a sink's place or `after`.
 
-        The current record of an alert goes with its last revision once it is closed.
+        Also tell since when (ns; 0: nothing waits). Pruning leaves no holes but at the beginning.
+        """
+        rows = self.read(
+            "SELECT (SELECT max(place) FROM revisions) - place + 1, committed_at FROM revisions"
+            " WHERE place > max(?, coalesce((SELECT place FROM deliveries WHERE sink = ?), 0))"
+            " ORDER BY place LIMIT 1",
+            (after, sink),
+        )
+        return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+    def give_up(self, before: int, *, most: int = MOST_REVISIONS) -> dict[str, int]:
+        """Let sinks that never came for them go past revisions that are too old, or too many.
+
+        Those are what was committed before `before` (ns), and all but the last `most`. At most
+        `PRUNED_AT_ONCE` are looked at. Returns how many each sink will not get.
         """
         with self.write() as connection:
-            dropped = connection.execute(
-                "DELETE FROM revisions WHERE committed_at < ?"
-                " AND place <= coalesce((SELECT min(place) FROM deliveries), place)",
-                (before,),
-            ).rowcount
+            ((bound,),) = connection.execute(
+                "SELECT max(place) FROM (SELECT place, committed_at FROM revisions ORDER BY place"
+                " LIMIT ?) WHERE committed_at < ?"
+                " OR place <= (SELECT max(place) FROM revisions) - ?",
+                (PRUNED_AT_ONCE, before, most),
+            ).fetchall()
+            behind = connection.execute(
+                "SELECT sink, (SELECT count(*) FROM revisions WHERE revisions.place"
+                " BETWEEN deliveries.place + 1 AND ?1) FROM deliveries WHERE place < ?1",
+                (bound or 0,),
+            ).fetchall()
             connection.execute(
-                "DELETE FROM alerts WHERE status = 'closed' AND last_seen < ?"
-                " AND id NOT IN (SELECT id FROM revisions)",
-                (before,),
+                "UPDATE deliveries SET place = ?1 WHERE place < ?1",
+                (bound or 0,),
             )
-        return dropped
+        return {sink: count for sink, count in behind if count}
+
+    def prune(self, before: int, *, most: int = MOST_REVISIONS) -> int:
+        """Drop what every sink has had and is old or too much; count revisions.
+
+        That is what was committed before `before` (ns), and all but the last `most`, but at most
+        `PRUNED_AT_ONCE`: call it again if it returns so many. The current record of an alert goes
+        with its last revision once it is closed.
+        """
+        with self.write() as connection:
+            places = connection.execute(
+                "SELECT place, id FROM (SELECT place, id, committed_at FROM revisions"
+                " ORDER BY place LIMIT ?)"
+                " WHERE place <= coalesce((SELECT min(place) FROM deliveries), place)"
+                " AND (committed_at < ? OR place <= (SELECT max(place) FROM revisions) - ?)",
+                (PRUNED_AT_ONCE, before, most),
+            ).fetchall()
+            connection.executemany(
+                "DELETE FROM revisions WHERE place = ?", [(place,) for place, _ in places]
+            )
+            connection.executemany(
+                "DELETE FROM alerts WHERE id = ?1 AND status = 'closed'"
+                " AND NOT EXISTS (SELECT 1 FROM revisions WHERE id = ?1)",
+                [(id_,) for id_ in {id_ for _, id_ in places}],
+            )
+        return len(places)
 
     # --- decisions -------------------------------------------------------------------------------
 
