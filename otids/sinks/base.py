@@ -1,5 +1,6 @@
 """What every sink is, and how alerts get from the store to it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,13 +11,24 @@ class SinkError(Exception):
     """A sink could not deliver; what it was given stays pending. The message is one line."""
 
 
+class RefusedError(SinkError):
+    """The other side will not have this one record, however often it comes."""
+
+
 class Sink(Protocol):
-    """A place where alerts go."""
+    """A place where alerts go. One thread at a time uses it."""
 
     name: str
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Hand over alert records, in order; return when they are safe. Raises SinkError."""
+        """Hand over alert records, in order; return when they are safe. Raises SinkError.
+
+        With no records it looks after itself: what may have been lost with a connection goes out
+        again.
+        """
+
+    def close(self) -> None:
+        """Let go of what is open; a later delivery opens it again."""
 
 
 class Pending(Protocol):
@@ -53,3 +65,9 @@ def deliver_pending(outbox: Outbox, sink: Sink, *, batch: int = BATCH) -> int:
         outbox.delivered(sink.name, waiting[-1].place)
         count += len(waiting)
     return count
+
+
+def encode(record: Mapping[str, Any]) -> bytes:
+    """Spell a record as one line of UTF-8, with its end."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace") + b"\n"

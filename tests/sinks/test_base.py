@@ -27,6 +27,9 @@ class Flaky:
             raise SinkError("flaky: is down")
         self.had += [record["revision"] for record in records]
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

@@ -100,3 +100,71 @@ def test_a_pipe_is_written_to(path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="nowhere/a: No such file"):
         JsonLines(tmp_path / "nowhere" / "a").deliver([{"id": 1}])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir())
+
+
+def ids(path: Path) -> list[int]:
+    return [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+
+
+def test_a_full_file_is_rotated_and_the_oldest_goes(path: Path) -> None:
+    sink = JsonLines(path, rotate_bytes=20, keep=2)
+    for number in range(1, 8):
+        sink.deliver([{"id": number}])
+    assert names(path.parent) == ["alerts.jsonl", "alerts.jsonl.1", "alerts.jsonl.2"]
+    assert ids(path) == [7]
+    assert ids(path.with_suffix(".jsonl.1")) == [5, 6]
+    assert ids(path.with_suffix(".jsonl.2")) == [3, 4]
+
+
+def test_a_delivery_larger_than_a_file_stays_whole(path: Path) -> None:
+    sink = JsonLines(path, rotate_bytes=20, keep=2)
+    sink.deliver([{"id": number} for number in range(1, 6)])
+    sink.deliver([{"id": 6}])
+    assert ids(path.with_suffix(".jsonl.1")) == [1, 2, 3, 4, 5]
+    assert ids(path) == [6]
+
+
+def test_nothing_older_is_kept_if_so_wished(path: Path) -> None:
+    sink = JsonLines(path, rotate_bytes=20, keep=0)
+    for number in range(1, 4):
+        sink.deliver([{"id": number}])
+    assert names(path.parent) == ["alerts.jsonl"]
+    assert ids(path) == [3]
+
+
+def test_rotation_from_outside_and_our_own_go_together(path: Path) -> None:
+    sink = JsonLines(path, rotate_bytes=20, keep=3)
+    sink.deliver([{"id": 1}])
+    path.rename(path.with_suffix(".old"))  # logrotate, create
+    sink.deliver([{"id": 2}])
+    assert ids(path) == [2]
+    path.write_bytes(b"")  # logrotate, copytruncate
+    sink.deliver([{"id": 3}])
+    sink.deliver([{"id": 4}])
+    sink.deliver([{"id": 5}])
+    assert ids(path) == [5]
+    assert ids(path.with_suffix(".jsonl.1")) == [3, 4]
+
+
+def test_a_link_stays_a_link(path: Path) -> None:
+    real = path.with_name("real.jsonl")
+    path.symlink_to(real)
+    sink = JsonLines(path, rotate_bytes=10, keep=1)
+    sink.deliver([{"id": 1}])
+    sink.deliver([{"id": 2}])
+    assert path.is_symlink()
+    assert ids(real) == [2]
+    assert ids(path.with_name("real.jsonl.1")) == [1]
+
+
+def test_a_rotation_that_fails_loses_nothing(path: Path) -> None:
+    sink = JsonLines(path, rotate_bytes=10, keep=1)
+    sink.deliver([{"id": 1}])
+    path.with_suffix(".jsonl.1").mkdir()
+    with pytest.raises(SinkError, match=r"alerts\.jsonl: "):
+        sink.deliver([{"id": 2}])
+    assert ids(path) == [1]
