@@ -59,6 +59,7 @@ class StateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str = "/var/lib/otids"
     checkpoint: _Duration = "5m"
     evidence_mib: _Mebibytes = 1024
+    history: _Duration = "90d"  # of closed alerts, and of what a sink did not take
 
 
 class ControlConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +115,7 @@ class SyslogConfig(_Sink, frozen=True, tag="syslog", kw_only=True):
     certificate: str = ""
     key: str = ""
     server_name: str = ""  # in the server's certificate; default: host
+    max_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] = 8192  # of a message
 
 
 class WebhookConfig(_Sink, frozen=True, tag="webhook", kw_only=True):
@@ -121,7 +123,10 @@ class WebhookConfig(_Sink, frozen=True, tag="webhook", kw_only=True):
 
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=2000)]
     headers: dict[str, str] = {}
+    body: Literal["array", "record"] = "array"  # several records in a POST, or each in its own
     ca: str = ""
+    certificate: str = ""
+    key: str = ""
     timeout: _Duration = "10s"
 
 
@@ -163,6 +168,6 @@ def load(path: Path) -> Config:
             keys = ("sink", number, "name" if config.sink[number].name else "type")
             raise document.error(keys, f"another sink is called {place!r} too: give it a name")
     for number, one in enumerate(config.sink):
-        if isinstance(one, SyslogConfig) and bool(one.certificate) != bool(one.key):
+        if isinstance(one, SyslogConfig | WebhookConfig) and bool(one.certificate) != bool(one.key):
             raise document.error(("sink", number), "certificate and key go together")
     return config
