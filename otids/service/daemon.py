@@ -15,6 +15,7 @@ from otids.logs import logger
 from otids.service.config import Config, load, seconds
 from otids.service.judge import Judge
 from otids.service.notify import notify, watchdog_seconds
+from otids.service.outbox import Outbox
 
 START_SECONDS = 60.0
 """How long the first batch may take."""
@@ -181,9 +182,11 @@ def serve(path: Path) -> int:
         return runner.run(daemon_of.run())
 
 
-def make_parts(_: Daemon) -> list[Part]:
+def make_parts(daemon: Daemon) -> list[Part]:
     """Everything that runs beside the judge. A new part is one more line here."""
-    return []
+    return [
+        Outbox(daemon.config, daemon.folder.store, daemon.judge.call, daemon.alerts),
+    ]
 
 
 def _rules(config: Config) -> compose.Rules:
