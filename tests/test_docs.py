@@ -82,7 +82,7 @@ def test_unknown_options_do_not_parse() -> None:
 
 def test_every_command_that_is_named_exists() -> None:
     for page in PAGES:
-        for name in re.findall(r"`otids ([a-z]+)", page.read_text("utf-8")):
+        for name in re.findall(r"`otids ([a-z][a-z-]*)", page.read_text("utf-8")):
             assert name in COMMANDS, f"{page.name}: otids {name}"
 
 

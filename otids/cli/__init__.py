@@ -21,9 +21,10 @@ COMMANDS = {
     "assets": "List the devices that were heard.",
     "baseline": "Show what was learned as normal, and compare two states.",
     "evaluate": "Tell how good detection is on labelled captures.",
+    "test-alert": "Send a harmless alert through every sink.",
     "check": "Find mistakes in rules, alert texts and asset lists.",
 }
-"""Commands and what `otids --help` says of them, in its order. Each is a module beside this."""
+"""Commands and what `otids --help` says of them, in its order; each has a module beside this."""
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -43,7 +44,7 @@ class Commands(TyperGroup):
         """Load the command that is called."""
         if args and args[0] in COMMANDS:
             own = typer.Typer(rich_markup_mode=None)
-            import_module(f"otids.cli.{args[0]}").register(own)
+            import_module(f"otids.cli.{args[0].replace('-', '_')}").register(own)
             self.add_command(typer.main.get_group(own).commands[args[0]], args[0])
         return super().resolve_command(ctx, args)
 

@@ -1,0 +1,48 @@
+"""`otids test-alert`: see whether an alert arrives where it should."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from otids.cli.options import Json, examples
+from otids.cli.output import console, print_json, shown
+
+CONFIG = Path("/etc/otids/otids.toml")
+NOT_DELIVERED = 2
+
+EXAMPLES = examples("otids test-alert", "otids test-alert -c /etc/otids/otids.toml --json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("test-alert", epilog=EXAMPLES)(send)
+
+
+def send(
+    *,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE.toml", help="The settings.")
+    ] = CONFIG,
+    json: Json = False,
+) -> None:
+    """Send a harmless alert, marked as a test, to every sink of the config.
+
+    Says for each sink whether it was delivered; ends with exit code 2 if one did not take it.
+    """
+    from otids.service.config import load  # noqa: PLC0415 the other commands do without
+    from otids.service.outbox import try_sinks  # noqa: PLC0415 as above
+
+    is_good = True
+    loaded = load(config)
+    if not loaded.sink and not json:
+        console().print(shown(f"{config}: no sink is configured; alerts are in the store only"))
+    for one in try_sinks(loaded):
+        is_good &= one.is_delivered
+        if json:
+            print_json([one.record()])
+            continue
+        mark = shown("ok  " if one.is_delivered else "bad ", "green" if one.is_delivered else "red")
+        console().print(mark, shown(f"{one.name} ({one.kind}): {one.said}, {one.seconds:.1f} s"))
+    if not is_good:
+        raise typer.Exit(NOT_DELIVERED)
