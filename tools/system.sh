@@ -40,6 +40,8 @@ missing_for() {
     test)
         has tshark || echo tshark
         has ip || echo iproute2
+        has openssl || echo openssl
+        has rsyslogd || printf '%s\n' rsyslog rsyslog-openssl
         ;;
     check)
         has git || echo git

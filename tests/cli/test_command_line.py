@@ -45,7 +45,7 @@ def test_no_command_is_wrong_usage(run: Run) -> None:
 def test_a_command_mistyped(run: Run) -> None:
     ran = run("alert")
     assert ran.code == 2
-    assert "Did you mean 'alerts'?" in ran.complaint
+    assert "Did you mean 'alerts'" in ran.complaint
 
 
 def test_version(run: Run) -> None:

@@ -56,8 +56,8 @@ class World:
         self.call(lambda: self.store.commit(some)).result()
         self.alerts.set()
 
-    def had(self, name: str) -> list[int]:
-        path = self.folder / f"{name}.jsonl"
+    def had(self, name: str, older: str = "") -> list[int]:
+        path = self.folder / f"{name}.jsonl{older}"
         text = path.read_text() if path.exists() else ""
         return [json.loads(line)["revision"] for line in text.splitlines()]
 

@@ -167,3 +167,20 @@ def test_a_judge_that_has_ended_holds_nobody_up(world: World) -> None:
         assert calls
 
     asyncio.run(run())
+
+
+def test_a_file_is_rotated_and_nothing_is_missing(world: World) -> None:
+    async def run() -> None:
+        sink = f"{world.lines('a')}\nrotate_mib = 1\nkeep = 3"
+        async with world.outbox(world.config(sink)) as outbox:
+            for start in range(1, 800, 100):
+                world.commit(*range(start, start + 100), explanation="e" * 1900)
+            await until(lambda: outbox.states[0].delivered == 800, "all")
+
+    asyncio.run(run())
+    files = sorted(world.folder.glob("a.jsonl*"))
+    assert [one.name for one in files] == ["a.jsonl", "a.jsonl.1", "a.jsonl.2"]
+    assert all(one.stat().st_size <= 1 << 20 for one in files)
+    assert [number for one in (".2", ".1", "") for number in world.had("a", one)] == [
+        *range(1, 801)
+    ]
