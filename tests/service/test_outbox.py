@@ -1,6 +1,7 @@
 """The outbox: workers, reload, pruning, test alerts; a store of its own stands for the judge's."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from service.outboxes import World, until
 from sinks.servers import StreamServer, refused_port
 from structlog.testing import capture_logs
 
-from otids.service.outbox import STOP_SECONDS, Outbox, try_sinks
+from otids.service.outbox import STOP_SECONDS, Outbox, make_sink, try_sinks
 
 T = TypeVar("T")
 
@@ -184,3 +185,13 @@ def test_a_file_is_rotated_and_nothing_is_missing(world: World) -> None:
     assert [number for one in (".2", ".1", "") for number in world.had("a", one)] == [
         *range(1, 801)
     ]
+
+
+def test_the_sinks_of_the_documentation_can_be_made(world: World, repository: Path) -> None:
+    page = (repository / "docs" / "sinks.md").read_text("utf-8")
+    blocks = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    made = [make_sink(one) for block in blocks for one in world.config(block[9:]).sink]
+    assert [one.name for one in made] == ["syslog", "on-call", "jsonlines", "splunk"]
+    uncommented = re.sub(r"^# (?=\w+ = )", "", blocks[0], flags=re.MULTILINE)
+    assert len(world.config(uncommented[9:]).sink) == 3
+    assert uncommented.count("#") > 5
