@@ -34,7 +34,7 @@ Clock: TypeAlias = Callable[[], int]
 MOST_CANDIDATES = 5
 MOST_REVISIONS = 200_000
 """How many revisions the journal keeps, however young they are."""
-PRUNED_AT_ONCE = 1000
+PRUNED_AT_ONCE = 250
 """Revisions that one call drops at most, so that judging need not wait for it."""
 
 
