@@ -21,7 +21,8 @@ class Tls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.certificate:
             _file(self.key)
-            context.load_cert_chain(_file(self.certificate) or "", self.key or None)
+            # Without a password given, OpenSSL would ask for one on the terminal, and wait.
+            context.load_cert_chain(_file(self.certificate) or "", self.key or None, str)
         return context
 
 

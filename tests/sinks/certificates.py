@@ -50,6 +50,12 @@ class Authority:
         )
         return Pair(certificate, key, self.ca)
 
+    def lock(self, key: Path, locked: Path) -> None:
+        """Put a password on a key."""
+        self._openssl(
+            "ec", "-in", str(key), "-out", str(locked), "-aes256", "-passout", "pass:xyz1"
+        )
+
     @staticmethod
     def _new_key(key: Path, out: Path) -> tuple[str, ...]:
         return (
