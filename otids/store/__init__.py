@@ -194,12 +194,7 @@ class Store(Database):
 
     def backlog(self, sink: str) -> int:
         """Count what a sink has not had yet."""
-        ((count,),) = self.read(
-            "SELECT count(*) FROM revisions WHERE place >"
-            " coalesce((SELECT place FROM deliveries WHERE sink = ?), 0)",
-            (sink,),
-        )
-        return int(count)
+        return self.waiting(sink)[0]
 
     def delivered(self, sink: str, place: int) -> None:
         """Note that a sink has had everything up to `place`; never goes back."""
