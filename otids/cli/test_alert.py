@@ -1,12 +1,16 @@
 """`otids test-alert`: see whether an alert arrives where it should."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from otids.cli.options import Json, examples
 from otids.cli.output import console, print_json, shown
+
+if TYPE_CHECKING:
+    from otids.service.config import Config
 
 CONFIG = Path("/etc/otids/otids.toml")
 NOT_DELIVERED = 2
@@ -31,18 +35,25 @@ def send(
     Says for each sink whether it was delivered; ends with exit code 2 if one did not take it.
     """
     from otids.service.config import load  # noqa: PLC0415 the other commands do without
-    from otids.service.outbox import try_sinks  # noqa: PLC0415 as above
 
     is_good = True
     loaded = load(config)
     if not loaded.sink and not json:
         console().print(shown(f"{config}: no sink is configured; alerts are in the store only"))
-    for one in try_sinks(loaded):
-        is_good &= one.is_delivered
+    for one in _send(loaded):
+        is_good &= one["delivered"]
         if json:
-            print_json([one.record()])
+            print_json([one])
             continue
-        mark = shown("ok  " if one.is_delivered else "bad ", "green" if one.is_delivered else "red")
-        console().print(mark, shown(f"{one.name} ({one.kind}): {one.said}, {one.seconds:.1f} s"))
+        mark = shown("ok  ", "green") if one["delivered"] else shown("bad ", "red")
+        text = f"{one['sink']} ({one['type']}): {one['said']}, {one['seconds']:.1f} s"
+        console().print(mark, shown(text))
     if not is_good:
         raise typer.Exit(NOT_DELIVERED)
+
+
+def _send(config: "Config") -> Iterator[dict[str, Any]]:
+    from otids.service.outbox import try_sinks  # noqa: PLC0415 the other commands do without
+
+    for one in try_sinks(config):
+        yield one.record()
