@@ -26,7 +26,7 @@ CARGO = cd hotpath && cargo
 
 # All that a wheel is made from.
 WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rules models \
-	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/python
+	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/live hotpath/python
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
