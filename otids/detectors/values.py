@@ -36,17 +36,12 @@ from otids.learning.deviations import (
 )
 from otids.learning.ledger import UNKNOWN
 from otids.learning.limits import NEVER_NS
+from otids.learning.moves import Heard, Moves, neighbours
 from otids.learning.pairs import combine
-from otids.learning.points import (
-    OPEN,
-    Heard,
-    Moves,
-    Points,
-    neighbours,
-    state_of,
-)
+from otids.learning.points import Points
 from otids.learning.quantities import spell_quantity, spell_summary
 from otids.learning.samples import TEXT, Samples, samples_of
+from otids.learning.summaries import OPEN, state_of
 from otids.learning.words import spell_list
 from otids.traffic import RESPONSE, SECOND, Array, ConversationName, Mask, Tick
 

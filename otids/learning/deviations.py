@@ -8,7 +8,7 @@ import numpy as np
 
 from otids.learning.causes import Cause, Causes
 from otids.learning.limits import CONSTANT, STATES, WILKS, Limits
-from otids.learning.points import Points, Quantity
+from otids.learning.points import Points
 from otids.learning.quantities import (
     spell_number,
     spell_quantity,
@@ -17,6 +17,7 @@ from otids.learning.quantities import (
     spell_time,
     spell_value,
 )
+from otids.learning.summaries import Quantity
 from otids.traffic import Array, Mask
 
 NAME = "values"

@@ -1,7 +1,7 @@
 """What a value may do: limits that follow from the summary of what it did.
 
 A function of summaries alone: nothing of it is saved, and whoever learned the same has the same
-limits. `learning/points.py` says what the columns of a summary mean.
+limits. `learning/summaries.py` says what the columns of a summary mean.
 
 Few samples say little about how far a value may go. Of a population of which n values were seen,
 the share that lies outside of them is below q with a confidence of 95 % where

@@ -1,33 +1,38 @@
 """What is known of the values of points: a summary for each, kept by name, found by id.
 
-A value is that of a point alone, or of it and its neighbour (`otids.learning.pairs`). Summaries
-are counts, sums, minima and maxima, so that they commute; beside them stands how each value
-moves just now, which is nobody's knowledge and is forgotten when another capture begins.
+A value is that of a point alone, or of it and its neighbour (`otids.learning.pairs`). What is
+kept of each is said in `otids.learning.summaries`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias, cast
+from typing import cast
 
 import numpy as np
 
-from otids.learning.ledger import UNKNOWN, Column, Ledger
+from otids.learning.ledger import UNKNOWN, Ledger
 from otids.learning.limits import LEAST_TAKING, NEVER_NS, limits_of, silent
-from otids.learning.pairs import FORMS, WAYS, WORD, Candidate, choose, combine, refutes
-from otids.learning.samples import BIT, TEXT, UNSIGNED, Samples
-from otids.traffic import SECOND, Array, Dictionaries, Mask, PointName, Tick
+from otids.learning.moves import NEAR, Heard, Moves, neighbours
+from otids.learning.pairs import FORMS, WAYS, Candidate, choose, combine, refutes
+from otids.learning.samples import BIT, TEXT, Samples
+from otids.learning.summaries import (
+    DECLARED,
+    EARNED,
+    FAR,
+    LEARNED,
+    LONG_AGO,
+    MOVING,
+    OPEN,
+    Form,
+    Quantity,
+    state_of,
+)
+from otids.traffic import SECOND, Array, Dictionaries, Mask, Tick
 
 MOST_QUANTITIES = 196_608
 """Values that are followed: points, and pairs of neighbours in each way of putting them together.
 
 What goes beyond is not learned, and counted.
 """
-FAR = 1e100
-"""Numbers beyond are taken for this."""
-LONG_AGO = -(2**62)
 LONGEST_PAUSE = 60
-NEAR = 3
-"""Readings that lie farther apart than so many usual intervals say nothing of how a value moves."""
 ENOUGH_COUNT, ENOUGH_SECONDS = 300, 3_600
 """A point is not ready by itself before it was read in so many seconds, over so long a time."""
 SETTLING = 60
@@ -36,117 +41,12 @@ WIDENING = 0.05
 """The share of its width by which a span that was earned may grow in a day."""
 DAY = 86_400
 
-OPEN, EARNED, DECLARED = range(3)
-"""Stages of learning: going on; over for lack of news; over because a person said so."""
-
-_MOST = 2**53
-_NO_RAW = (1 << 63) + 1
-_STATE_BITS = 256
-
-
-Form: TypeAlias = Literal["", "float", "float, low word first", "32-bit", "32-bit, low word first"]
-"""One of `pairs.FORMS`."""
-
-
-class Quantity(NamedTuple):
-    """A value: its point (of two: the one at the lower address), and how it is made."""
-
-    point: PointName
-    form: Form
-
-
-def _count(join: np.ufunc = np.add) -> Column:
-    return Column("<i8", join=join, low=0, high=_MOST)
-
-
-def _largest(*, fill: float = 0.0) -> Column:
-    return Column("<f8", fill=fill, join=np.maximum, low=-FAR, high=FAR)
-
-
-def _smallest() -> Column:
-    return Column("<f8", fill=FAR, join=np.minimum, low=-FAR, high=FAR)
-
-
-LEARNED: Mapping[str, Column] = {
-    "count": _count(),  # seconds in which it was read
-    "heard": Column(
-        "<i8", join=np.add, low=0, high=2**33
-    ),  # seconds over which it was read, without pauses
-    "news": _count(np.maximum),  # of `heard`, when its span last grew
-    "low": _smallest(),
-    "high": _largest(fill=-FAR),
-    "ups": _count(),  # how often it rose, and fell
-    "downs": _count(),
-    "steps": _count(),  # changes whose size is certain
-    "up_step": _largest(),
-    "down_step": _largest(),
-    "least_down": _smallest(),
-    "up_rate": _largest(),  # a second
-    "standstill": _count(np.maximum),  # readings
-    "states": Column("<u8", join=np.bitwise_or, width=(_STATE_BITS // 64,)),
-    "fraction": Column("|u1", high=1),  # was ever not whole
-    "bit": Column("|u1", high=1),
-    "text": Column("|u1", high=1),
-    "odd": _count(),  # readings that were no number
-    "writes": _count(),
-    "written_low": _smallest(),
-    "written_high": _largest(fill=-FAR),
-    "paired": _count(),  # of a pair: written both in one item of two
-    "alone": _count(),  # written by itself
-    "taken": _count(),  # writes that were read back, and that were not
-    "ignored": _count(),
-    "taking": _count(np.maximum),  # ns until read back
-    "refuted": Column("|u1", high=1),  # a pair that is none
-    "stage": Column("|i1", fill=DECLARED, join=np.minimum, low=OPEN, high=DECLARED),
-    "widened": _largest(),  # since the beginning of `day`
-    "day": Column("<i8", low=0, high=_MOST),
-}
-_MOVING: Mapping[str, Column] = {
-    "raw": Column("<u8", fill=_NO_RAW),
-    "last": Column("<f8", low=-FAR, high=FAR),
-    "last_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
-    "pace": Column("<i8", low=0),  # ns between readings, the longest of late
-    "changed": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns
-    "still": Column("<i8", low=0, high=_MOST),  # seconds since then in which it was read
-    "fault": Column("|u1", high=1),  # the last value was found to deviate
-    "pending": Column("<u8"),  # raw value that was written last
-    "pending_time": Column("<i8", fill=LONG_AGO, low=LONG_AGO),
-    "told": Column("<u8", fill=_NO_RAW),  # a written number of which people were told
-    "ran_back": Column("<i8", fill=LONG_AGO, low=LONG_AGO),  # ns, when people were told of that
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """Values of quantities that moved in a tick; those of a row in order of completion."""
-
-    row: Array
-    number: Array
-    time: Array
-    place: Array  # of the sample (of a pair, of its first word)
-    before: Array  # the value before; only where `has_before`
-    before_time: Array  # when the point was last read
-    has_before: Mask
-    usual: Array  # ns between readings of late
-    is_near: Mask  # the value before was read not much longer ago than that
-    clock: Array  # the row that knows when it was last read
-    is_odd: Mask | None  # is no number; None: all are
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What was read in a tick of quantities that have a row."""
-
-    samples: Samples
-    row: Array
-    moves: Moves | None
-
 
 class Points:
     """Knows values by name, and finds them by id."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger(Quantity, {**LEARNED, **_MOVING}, MOST_QUANTITIES)
+        self.ledger = Ledger(Quantity, {**LEARNED, **MOVING}, MOST_QUANTITIES)
         self.settled = 0  # second of the last look at readiness
         self.pendings = 0  # writes that wait for being read back
         self._names: Dictionaries | None = None
@@ -165,7 +65,7 @@ class Points:
 
     def _fit(self) -> None:
         size = self.ledger.size
-        self._columns = {name: self.ledger[name] for name in (*LEARNED, *_MOVING)}
+        self._columns = {name: self.ledger[name] for name in (*LEARNED, *MOVING)}
         if size > len(self.form):
             room = max(64, 2 * size)
             self.limits = self.limits.grown(room)
@@ -374,7 +274,7 @@ class Points:
 
     def _refute(self, rows: Array) -> None:
         """These pairs are none: nothing else is known of them."""
-        for name, spec in (*LEARNED.items(), *_MOVING.items()):
+        for name, spec in (*LEARNED.items(), *MOVING.items()):
             if name != "stage":
                 self[name][rows] = spec.fill
         self["refuted"][rows] = 1
@@ -502,7 +402,7 @@ class Points:
 
     def rest(self) -> None:
         """Forget how things stand: what comes does not follow from it."""
-        for name, spec in _MOVING.items():
+        for name, spec in MOVING.items():
             self[name][:] = spec.fill
         self.pendings = 0
 
@@ -587,28 +487,3 @@ class Points:
         self._clear()
         self.decide()
         self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
-
-
-def state_of(number: Array) -> Array:
-    """The bit that stands for a value among the 256 states that are told apart."""
-    whole = (number >= 0) & (number < _STATE_BITS) & (number == np.floor(number))
-    mixed = np.ascontiguousarray(number).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    places: Array = np.where(whole, number, (mixed >> np.uint64(56)).astype(np.float64))
-    return np.nan_to_num(places).astype(np.int64)
-
-
-def neighbours(tick: Tick, samples: Samples, which: Mask) -> Array:
-    """Places of registers (of `which`) that another register of the same message follows."""
-    if not which.any():
-        return np.zeros(0, np.int64)
-    points, places = tick.names.points, np.flatnonzero(which)
-    first, second = samples.point[places], samples.point[places + 1]
-    follows = samples.message[places] == samples.message[places + 1]
-    follows &= points.address[first] + np.uint64(1) == points.address[second]
-    follows &= points.kind[first] == points.kind[second]
-    follows &= (samples.kind[places] == UNSIGNED) & (samples.kind[places + 1] == UNSIGNED)
-    follows &= (samples.raw[places] < WORD) & (samples.raw[places + 1] < WORD)
-    found = places[follows]
-    protocols = tick.names.texts.text[points.protocol[samples.point[found]]]
-    pairs: Array = found[protocols == "modbus"]
-    return pairs

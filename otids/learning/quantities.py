@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from otids.learning.limits import CONSTANT, STATES, TEXT, TYPES
-from otids.learning.points import Quantity
+from otids.learning.summaries import Quantity
 from otids.traffic import SECOND, Array
 
 

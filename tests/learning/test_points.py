@@ -23,7 +23,8 @@ from otids.learning.limits import (
     WILKS,
 )
 from otids.learning.pairs import FORMS, combine, is_sane, refutes
-from otids.learning.points import Points, state_of
+from otids.learning.points import Points
+from otids.learning.summaries import state_of
 
 INPUT, REGISTER = "input-register", "holding-register"
 
