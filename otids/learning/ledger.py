@@ -46,7 +46,8 @@ class Ledger:
         self._specs = {**columns, "touched": Column("<i8")}
         self._most = most
         self._names: Dictionaries | None = None
-        self._row_of: Array = np.full(1, UNMET, np.int32)
+        # Of the type of places: others are converted wherever they are used.
+        self._row_of: Array = np.full(1, UNMET, np.int64)
         self._clear()
 
     def _clear(self) -> None:
@@ -54,13 +55,17 @@ class Ledger:
         self._named: list[Any] = []  # by row; None: free
         self._free: list[int] = []
         self._columns = {name: _filled(spec, 0) for name, spec in self._specs.items()}
+        self._views: dict[str, Array] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, column: str) -> Array:
         """A column over all rows, free ones too; `size` places of it mean something."""
-        return self._columns[column][: self.size]
+        view = self._views.get(column)
+        if view is None:
+            view = self._views[column] = self._columns[column][: self.size]
+        return view
 
     @property
     def size(self) -> int:
@@ -95,16 +100,16 @@ class Ledger:
         """
         if names is not self._names:
             self._names = names
-            self._row_of = np.full(max(size, 64), UNMET, np.int32)
+            self._row_of = np.full(max(size, 64), UNMET, np.int64)
         elif size > len(self._row_of):
-            grown = np.full(max(size, 2 * len(self._row_of)), UNMET, np.int32)
+            grown = np.full(max(size, 2 * len(self._row_of)), UNMET, np.int64)
             grown[: len(self._row_of)] = self._row_of
             self._row_of = grown
 
     def find(self, ids: Array, spell: Spell) -> Array:
-        """Find the rows of ids (int32, `UNKNOWN` for what has none)."""
+        """Find the rows of ids (int64, `UNKNOWN` for what has none); fastest for ids of int64."""
         rows: Array = self._row_of[ids]
-        if len(rows) and rows.min() == UNMET:
+        if np.count_nonzero(rows == UNMET):
             for id in np.unique(ids[rows == UNMET]).tolist():
                 self._row_of[id] = self._rows.get(spell(id), UNKNOWN)
             rows = self._row_of[ids]
@@ -119,7 +124,7 @@ class Ledger:
         those of `ids`; without such rows what is new is refused, and `UNKNOWN`.
         """
         rows = self.find(ids, spell)
-        if not len(rows) or rows.min() != UNKNOWN:
+        if not np.count_nonzero(rows == UNKNOWN):
             return rows
         distinct, first = np.unique(ids[rows == UNKNOWN], return_index=True)
         if may_go is None and len(self._rows) >= self._most:
@@ -199,6 +204,7 @@ class Ledger:
             return self._free.pop()
         row = len(self._named)
         self._named.append(None)
+        self._views.clear()
         for column, spec in self._specs.items():
             old = self._columns[column]
             if row >= len(old):
@@ -235,6 +241,7 @@ class Ledger:
         self._named = list(names)
         self._rows = {name: row for row, name in enumerate(names)}
         self._columns = columns
+        self._views.clear()
         self._row_of[:] = UNMET
 
     def merge(self, state: object) -> None:

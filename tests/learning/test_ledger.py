@@ -129,6 +129,7 @@ class Books(RuleBasedStateMachine):
         assert ledger.names() == sorted(self.counts)
         assert len(ledger) == len(self.counts) <= MOST
         assert int(ledger.in_use.sum()) == len(self.counts)
+        assert {len(ledger[column]) for column in COLUMNS} == {ledger.size}
         for name, count in self.counts.items():
             assert ledger["count"][ledger.row(name)] == count
         for id in ledger.learned().tolist():
