@@ -36,12 +36,12 @@ from otids.learning.deviations import (
 )
 from otids.learning.ledger import UNKNOWN
 from otids.learning.limits import NEVER_NS
-from otids.learning.moves import Heard, Moves, neighbours
+from otids.learning.moves import Heard, Moves, Waiting, neighbours
 from otids.learning.pairs import combine
 from otids.learning.points import Points
 from otids.learning.quantities import spell_quantity, spell_summary
 from otids.learning.samples import TEXT, Samples, samples_of
-from otids.learning.summaries import OPEN, state_of
+from otids.learning.summaries import OPEN
 from otids.learning.words import spell_list
 from otids.traffic import RESPONSE, SECOND, Array, ConversationName, Mask, Tick
 
@@ -75,6 +75,7 @@ class _Scratch:
     reads: Samples | None
     writes: Samples | None
     heard: Heard | None = None
+    waiting: Waiting | None = None  # of `heard`, where writes wait to be read back
     told: tuple[Array, Array] | None = None  # rows written to, and the values, that were told
     back: Array | None = None  # rows of counters that run back
 
@@ -100,7 +101,7 @@ class Values(Detector):
     def judge(self, tick: Tick) -> Sequence[Finding]:
         """Say which values in `tick` deviate. Nothing is learned."""
         self._scratch = None
-        if not len(tick.tables.values):
+        if not len(tick.tables.values.item):
             return []
         self.points.look_at(tick.names)
         scratch = self._scratch = _Scratch(tick, *samples_of(tick))
@@ -133,6 +134,15 @@ class Values(Detector):
     ) -> list[Deviation]:
         points, limits = self.points, self.points.limits
         row, number = moves.row, moves.number
+        # Nearly always everything is well within its limits, and shown to be so at little cost.
+        within = (number >= limits.lower[row]) & (number <= limits.upper[row])
+        within &= np.abs(number - moves.before) <= limits.reach[row]
+        unseen: Mask = limits.by_states[row]
+        if np.count_nonzero(unseen):
+            at = unseen.nonzero()[0]
+            unseen[at] = ~points.has_seen(row[at], number[at])
+        if np.count_nonzero(within) == len(row) and not np.count_nonzero(unseen):
+            return []
         step = np.where(moves.has_before, number - moves.before, 0.0)
         elapsed = moves.time - moves.before_time
         out = (number < limits.lower[row]) | (number > limits.upper[row])
@@ -140,12 +150,6 @@ class Values(Detector):
         back = (-step > limits.back[row]) & (-step < limits.wrap[row])
         # Two readings may stand on either side of one count.
         fast = step > limits.rate[row] * np.maximum(elapsed / SECOND, 1.0) + points["up_step"][row]
-        unseen: Mask = limits.by_states[row]
-        if unseen.any():
-            at = np.flatnonzero(unseen)
-            place = state_of(number[at])
-            known = points["states"][row[at], place // 64] >> (place % 64).astype(np.uint64)
-            unseen[at] = (known & np.uint64(1)) == 0
         if moves.is_odd is not None:
             out |= moves.is_odd & judgeable(limits, row) & (points["odd"][row] == 0)
         if not (out | jump | back | fast | unseen).any():
@@ -182,11 +186,14 @@ class Values(Detector):
         """What stands where it should not be, stands still, or is not as it was written."""
         points, limits = self.points, self.points.limits
         row, time = heard.row, heard.samples.time
-        frozen = points["still"][row] > limits.frozen[row]
-        beyond = points["fault"][row] == 1
         found: list[Deviation] = []
         if points.pendings:
-            found.extend(self._judge_taking(tick, heard))
+            scratch.waiting = points.waiting(heard)
+            found.extend(self._judge_taking(tick, heard, scratch.waiting))
+        frozen = points["still"][row] > limits.frozen[row]
+        if not (points.has_faults or np.count_nonzero(frozen)):
+            return found
+        beyond = points["fault"][row] == 1
         if not (frozen.any() or beyond.any()):
             return found
         if heard.moves is not None:
@@ -211,13 +218,12 @@ class Values(Detector):
             found.append(Deviation(Kind.RANGE, int(of[place]), message, value, value))
         return found
 
-    def _judge_taking(self, tick: Tick, heard: Heard) -> list[Deviation]:
-        points = self.points
-        places, _, is_late = points.pending(heard)
-        if not is_late.any():
+    def _judge_taking(self, tick: Tick, heard: Heard, waiting: Waiting) -> list[Deviation]:
+        points, places = self.points, waiting.place
+        if not np.count_nonzero(waiting.is_late):
             return []
         rows, message = heard.row[places], heard.samples.message[places]
-        is_late &= points.limits.taking[rows] != NEVER_NS
+        is_late = waiting.is_late & (points.limits.taking[rows] != NEVER_NS)
         is_late &= ~tick.loss.is_lossy(tick.tables.messages.conversation[message])
         found = []
         for place in _first(rows, np.flatnonzero(is_late)):
@@ -235,10 +241,11 @@ class Values(Detector):
     def _judge_writes(self, tick: Tick, scratch: _Scratch, writes: Samples) -> list[Deviation]:
         points, limits = self.points, self.points.limits
         rows = points.find(writes)
-        known = np.flatnonzero((rows != UNKNOWN) & (writes.kind != TEXT))
-        writes, rows = writes.only(known), rows[known]
-        if not len(rows):
+        known = ((rows != UNKNOWN) & (writes.kind != TEXT)).nonzero()[0]
+        if not len(known):
             return []
+        if len(known) < len(rows):
+            writes, rows = writes.only(known), rows[known]
         number, message = writes.number, writes.message
         first = neighbours(tick, writes, points.pair[rows[:-1]] != UNKNOWN)
         if len(first):
@@ -262,7 +269,7 @@ class Values(Detector):
 
     def learn(self, tick: Tick, quarantine: Quarantine) -> None:
         """Take in the values of messages that nobody flagged, where learning goes on."""
-        if not len(tick.tables.values):
+        if not len(tick.tables.values.item):
             return
         scratch = self._scratch
         if scratch is None or scratch.tick is not tick:
@@ -291,14 +298,17 @@ class Values(Detector):
             and not self.declared
             and not (points.has_open and (points["stage"][heard.row] == OPEN).any())
         )
+        waiting = scratch.waiting
         if heard is None or not is_settled:
             sure = reads if clean is None else reads.only(np.flatnonzero(clean[reads.message]))
             points.meet(sure)
             heard = points.hear(tick, reads, enter=True, declared=self.declared)
             self._learn_heard(tick, heard, clean)
+            waiting = None
         moves = heard.moves
         if points.pendings:
-            points.take(heard, self._is_learned(heard, clean))
+            waiting = points.waiting(heard) if waiting is None else waiting
+            points.take(heard, waiting, None if is_settled else self._is_learned(heard, clean))
         if moves is None:
             points.follow(heard)
             return
@@ -340,11 +350,16 @@ class Values(Detector):
         if is_open.any():
             points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
             rows = points.find(writes)
-        symbols = tick.names.symbols
-        good = (symbols.role[messages.symbol] == RESPONSE) & (symbols.status[messages.symbol] == 0)
         is_read = (rows != UNKNOWN) & (writes.kind != TEXT)
         is_read[is_read] = points["count"][rows[is_read]] > 0
-        is_read &= np.isin(messages.id[writes.message], messages.reply_to[good])
+        if not np.count_nonzero(is_read):
+            return
+        symbols, symbol = tick.names.symbols, messages.symbol.astype(np.int64)
+        good = (symbols.role[symbol] == RESPONSE) & (symbols.status[symbol] == 0)
+        asked = messages.reply_to[good] - messages.id[0]
+        is_answered = np.zeros(len(symbol), np.bool_)
+        is_answered[asked[asked < len(symbol)]] = True
+        is_read &= is_answered[writes.message]
         is_read &= ~tick.loss.is_lossy(messages.conversation[writes.message])
         if is_read.any():
             points.await_taking(rows[is_read], writes.only(np.flatnonzero(is_read)))

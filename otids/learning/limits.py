@@ -65,6 +65,7 @@ class Limits:
     wrap: Array  # how far it falls when it begins anew
     frozen: Array  # readings without change
     taking: Array  # ns from a write until it is read back
+    reach: Array  # steps up to this, either way, are within all limits that are above
 
     def silence(self, rows: Array) -> None:
         """Judge nothing of these rows any more."""
@@ -82,7 +83,7 @@ class Limits:
 _SILENT: Mapping[str, float | bool] = {
     "type": CONTINUOUS,
     **dict.fromkeys(("lower", "written_lower"), -np.inf),
-    **dict.fromkeys(("upper", "written_upper", "step", "rate", "back", "wrap"), np.inf),
+    **dict.fromkeys(("upper", "written_upper", "step", "rate", "back", "wrap", "reach"), np.inf),
     "by_states": False,
     **dict.fromkeys(("frozen", "taking"), NEVER_NS),
 }
@@ -107,6 +108,8 @@ def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
     margin = np.where((columns["fraction"] == 0) & (span > 0), np.maximum(margin, 1.0), margin)
     has_range = is_known & ((type_ == CONTINUOUS) | (type_ == SET) | (type_ == CYCLE))
     lower, upper = _written(columns, low, high, is_known)
+    step, rate = _steps(columns, type_, span, missed), _rates(columns, type_, missed)
+    back = _backs(columns, type_)
     return Limits(
         type=type_,
         lower=np.where(has_range, low - margin, -np.inf),
@@ -114,12 +117,13 @@ def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
         written_lower=lower,
         written_upper=upper,
         by_states=_by_states(columns, type_),
-        step=_steps(columns, type_, span, missed),
-        rate=_rates(columns, type_, missed),
-        back=_backs(columns, type_),
+        step=step,
+        rate=rate,
+        back=back,
         wrap=np.where(type_ == CYCLE, WRAP_SHARE * span, np.inf),
         frozen=_frozen(columns, type_, changes),
         taking=_taking(columns, type_),
+        reach=np.minimum(np.minimum(step, back), rate + columns["up_step"]),
     )
 
 

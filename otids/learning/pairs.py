@@ -18,6 +18,9 @@ FORMS = ("", "float", "float, low word first", "32-bit", "32-bit, low word first
 """How a value is made: of the point alone, or of it and its neighbour."""
 WAYS = len(FORMS)
 FLOATS = (1, 2)
+_IS_FLOAT = np.array([place in FLOATS for place in range(WAYS)])
+_IS_SWAPPED = np.array(["low word first" in form for form in FORMS])
+_SIXTEEN = np.uint64(16)
 
 LEAST_FLOAT, MOST_FLOAT = 2.0**-30, 2.0**40
 """Floats of a process lie between these, or are 0; other words make any exponent."""
@@ -35,16 +38,17 @@ LEAST_COUNT = 1_000
 
 def combine(first: Array, second: Array, form: Array) -> Array:
     """Put words (u64, below 65,536) together, each pair as its `form` says; as f64."""
-    is_swapped = (form == 2) | (form == 4)  # noqa: PLR2004  (places in FORMS)
-    high, low = np.where(is_swapped, second, first), np.where(is_swapped, first, second)
-    whole = (high << np.uint64(16)) | low
-    is_float = form <= FLOATS[-1]
-    numbers = whole.astype(np.float64)
-    if is_float.any():
-        with np.errstate(invalid="ignore"):  # signalling NaN
-            floats = whole.astype(np.uint32).view(np.float32).astype(np.float64)
-        numbers = np.where(is_float, floats, numbers)
-    return numbers
+    is_swapped, is_float = _IS_SWAPPED[form], _IS_FLOAT[form]
+    high, low = first, second
+    if np.count_nonzero(is_swapped):
+        high, low = np.where(is_swapped, second, first), np.where(is_swapped, first, second)
+    whole = (high << _SIXTEEN) | low
+    floats = np.count_nonzero(is_float)
+    if not floats:
+        return whole.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        numbers = whole.astype(np.uint32).view(np.float32).astype(np.float64)
+    return numbers if floats == len(whole) else np.where(is_float, numbers, whole)
 
 
 def is_sane(number: Array) -> Mask:

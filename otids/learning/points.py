@@ -10,7 +10,7 @@ import numpy as np
 
 from otids.learning.ledger import UNKNOWN, Ledger
 from otids.learning.limits import LEAST_TAKING, NEVER_NS, limits_of, silent
-from otids.learning.moves import NEAR, Heard, Moves, neighbours
+from otids.learning.moves import Heard, Moves, Waiting, neighbours
 from otids.learning.pairs import FORMS, WAYS, Candidate, choose, combine, refutes
 from otids.learning.samples import BIT, TEXT, Samples
 from otids.learning.summaries import (
@@ -49,6 +49,7 @@ class Points:
         self.ledger = Ledger(Quantity, {**LEARNED, **MOVING}, MOST_QUANTITIES)
         self.settled = 0  # second of the last look at readiness
         self.pendings = 0  # writes that wait for being read back
+        self.has_faults = False  # whether any value was found to deviate when last read
         self._names: Dictionaries | None = None
         self._clear()
 
@@ -114,14 +115,15 @@ class Points:
         If `enter`, all ways of putting together what is still learned are followed.
         """
         rows = self.find(samples)
-        if len(rows) and rows.min() == UNKNOWN:
-            known = np.flatnonzero(rows != UNKNOWN)
+        is_known = rows != UNKNOWN
+        if np.count_nonzero(is_known) < len(rows):
+            known = is_known.nonzero()[0]
             samples, rows = samples.only(known), rows[known]
-        is_fresh = samples.raw != self["raw"][rows]
-        if not is_fresh.any():
+        fresh = rows[samples.raw != self["raw"][rows]]
+        if not len(fresh):
             return Heard(samples, rows, None)
         marks = np.zeros(self.ledger.size, np.bool_)
-        marks[rows[is_fresh]] = True
+        marks[fresh] = True
         is_moving = marks[rows]
         moves = is_moving[:-1] | is_moving[1:]
         if enter:
@@ -130,9 +132,17 @@ class Points:
         else:
             moves &= self.second[rows[:-1]] == rows[1:]
             moves &= samples.message[:-1] == samples.message[1:]
-            first = np.flatnonzero(moves)
-            pairs = first, self.pair[rows[first]], self.lead[rows[first]]
-        return Heard(samples, rows, self._moves(samples, rows, np.flatnonzero(is_moving), pairs))
+            first = moves.nonzero()[0]
+            leading = rows[first]
+            pairs = first, self.pair[leading], self.lead[leading]
+        return Heard(samples, rows, self._moves(samples, rows, is_moving.nonzero()[0], pairs))
+
+    def has_seen(self, rows: Array, numbers: Array) -> Mask:
+        """Whether values were ever in these states."""
+        place = state_of(numbers)
+        bits = self["states"][rows, place >> 6] >> (place & 63).astype(np.uint64)
+        seen: Mask = (bits & np.uint64(1)) != 0
+        return seen
 
     def _ways(
         self, samples: Samples, rows: Array, first: Array, *, declared: bool
@@ -155,70 +165,82 @@ class Points:
         self, samples: Samples, rows: Array, singles: Array, pairs: tuple[Array, Array, Array]
     ) -> Moves:
         first, pair_rows, forms = pairs
-        row, place = rows[singles], singles
-        number = samples.number[singles]
+        place = np.concatenate((singles, first)) if len(first) else singles
+        row, number = rows[place], samples.number[place]
         if len(first):
-            row, place = np.concatenate([row, pair_rows]), np.concatenate([place, first])
-            whole = combine(samples.raw[first], samples.raw[first + 1], forms)
-            number = np.concatenate([number, whole])
-        number = np.minimum(np.maximum(number, -FAR), FAR)
-        is_odd = np.isnan(number)
-        first_of = np.full(self.ledger.size, -1, np.int64)
-        first_of[row[::-1]] = np.arange(len(row) - 1, -1, -1)
-        begins = first_of[row] == np.arange(len(row))
-        if not begins.all():
-            order = np.argsort(row, kind="stable")
-            row, place, number, is_odd = row[order], place[order], number[order], is_odd[order]
-            begins = np.ones(len(row), np.bool_)
-            begins[1:] = row[1:] != row[:-1]
+            row[len(singles) :] = pair_rows
+            number[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
+        order = row.argsort(kind="stable")
+        sorted_row = row[order]
+        later = (sorted_row[1:] == sorted_row[:-1]).nonzero()[0] + 1
+        if len(later):  # some were read several times
+            row, place, number = sorted_row, place[order], number[order]
+        is_odd = None
+        if np.count_nonzero(np.abs(number) <= FAR) < len(number):
+            number = np.minimum(np.maximum(number, -FAR), FAR)
+            is_odd = np.isnan(number)
         clock, time = rows[place], samples.time[place]
-        before, before_time = self["last"][row], self["last_time"][clock]
-        has_before = (self["last_time"][row] != LONG_AGO) & (self["fault"][row] == 0)
-        if not begins.all():
-            later = np.flatnonzero(~begins)
+        last_time = self["last_time"]
+        before, before_time = self["last"][row], last_time[clock]
+        has_before = last_time[row] != LONG_AGO
+        if self.has_faults:
+            has_before &= self["fault"][row] == 0
+        if len(later):
             before[later], before_time[later] = number[later - 1], time[later - 1]
             has_before[later] = True
-        usual = np.maximum(self["pace"][clock], SECOND)
-        is_near = time - before_time <= NEAR * usual
-        odd = is_odd if is_odd.any() else None
-        return Moves(
-            row, number, time, place, before, before_time, has_before, usual, is_near, clock, odd
-        )
+        if is_odd is not None and not is_odd.any():
+            is_odd = None
+        pace = self["pace"][clock]
+        return Moves(row, number, time, place, before, before_time, has_before, pace, clock, is_odd)
 
     # --- learning ----------------------------------------------------------------------------
 
     def follow(self, heard: Heard, is_fault: Mask | None = None) -> None:
         """Keep in mind how things stand; what deviated (by move) is no measure for what follows."""
-        rows, time = heard.row, heard.samples.time
-        self["still"][rows] += 1
-        if heard.moves is not None:
-            moves = heard.moves
-            changed = ~moves.has_before | (moves.number != moves.before)
+        samples, rows, moves = heard
+        still = self["still"]
+        still[rows] = still[rows] + 1  # once, however often it was read
+        if moves is not None:
+            row, clock = moves.row, moves.clock
             # Where its first word is read is seen how a pair stands.
-            of_pair = self.pair[moves.clock] == moves.row
-            for which in (moves.row[changed], moves.clock[changed & of_pair]):
-                self["still"][which] = 0
-            self["changed"][moves.row[changed]] = moves.time[changed]
-            self["changed"][moves.clock[changed & of_pair]] = moves.time[changed & of_pair]
-            self["last"][moves.row] = (
+            of_pair = self.pair[clock] == row
+            changed = (moves.number != moves.before) | ~moves.has_before
+            self._changed(row, moves.time, changed)
+            changed &= of_pair
+            self._changed(clock, moves.time, changed)
+            self["last"][row] = (
                 moves.number if moves.is_odd is None else np.nan_to_num(moves.number)
             )
             self._pace(moves)
-            self["last_time"][moves.row] = moves.time
-            self["fault"][moves.row] = 0
-            self["fault"][moves.clock] = 0
-            if is_fault is not None:
-                self["fault"][moves.row[is_fault]] = 1
-                self["fault"][moves.clock[is_fault & of_pair]] = 1
-            self["raw"][rows] = heard.samples.raw
-        self["last_time"][rows] = time
+            self["last_time"][row] = moves.time
+            if self.has_faults or is_fault is not None:
+                self._fault(moves, of_pair, is_fault)
+            self["raw"][rows] = samples.raw
+        self["last_time"][rows] = samples.time
+
+    def _changed(self, rows: Array, time: Array, which: Mask) -> None:
+        places = which.nonzero()[0]
+        rows = rows[places]
+        self["still"][rows] = 0
+        self["changed"][rows] = time[places]
+
+    def _fault(self, moves: Moves, of_pair: Mask, is_fault: Mask | None) -> None:
+        fault = self["fault"]
+        fault[moves.row] = 0
+        fault[moves.clock] = 0
+        if is_fault is not None:
+            fault[moves.row[is_fault]] = 1
+            fault[moves.clock[is_fault & of_pair]] = 1
+        self.has_faults = bool(np.count_nonzero(fault))
 
     def _pace(self, moves: Moves) -> None:
         """How long it takes between readings: the longest of late."""
-        pace = self["pace"]
         since = self["last_time"][moves.clock]
-        elapsed = np.where(since == LONG_AGO, 0, np.minimum(moves.time - since, DAY * SECOND))
-        pace[moves.clock] = np.maximum(elapsed, pace[moves.clock] // 2)
+        elapsed = np.minimum(moves.time - since, DAY * SECOND)
+        is_new = since == LONG_AGO
+        if np.count_nonzero(is_new):
+            elapsed[is_new] = 0
+        self["pace"][moves.clock] = np.maximum(elapsed, moves.pace >> 1)
 
     def count(self, tick: Tick, rows: Array) -> None:
         """Take in that points (each once) were read, and how long they have stood still."""
@@ -278,6 +300,7 @@ class Points:
             if name != "stage":
                 self[name][rows] = spec.fill
         self["refuted"][rows] = 1
+        self.limits.reach[rows] = 0.0
 
     def learn_writes(self, tick: Tick, samples: Samples) -> None:
         """Take in what was written."""
@@ -323,20 +346,32 @@ class Points:
         self["pending"][rows], self["pending_time"][rows] = samples.raw, samples.time
         self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
 
-    def pending(self, heard: Heard) -> tuple[Array, Mask, Mask]:
-        """Places of samples of points that were written: which were taken, and which are late."""
+    def waiting(self, heard: Heard) -> Waiting:
+        """Which samples are of points that were written: what was taken, and what is late."""
         since = self["pending_time"][heard.row]
-        places = np.flatnonzero((since != LONG_AGO) & (heard.samples.time > since))
+        places = ((since != LONG_AGO) & (heard.samples.time > since)).nonzero()[0]
+        if not len(places):
+            nothing = np.zeros(0, np.bool_)
+            return Waiting(places, nothing, nothing)
         rows = heard.row[places]
         is_taken = heard.samples.raw[places] == self["pending"][rows]
         limit = self.limits.taking[rows]
         limit = np.where(limit == NEVER_NS, LEAST_TAKING, limit)
         waited = heard.samples.time[places] - self["pending_time"][rows]
-        return places, is_taken, ~is_taken & (waited > limit)
+        return Waiting(places, is_taken, ~is_taken & (waited > limit))
 
-    def take(self, heard: Heard, is_learned: Mask) -> None:
-        """Take in which writes were read back, and forget those; learn where `is_learned`."""
-        places, is_taken, is_late = self.pending(heard)
+    def take(self, heard: Heard, waiting: Waiting, is_learned: Mask | None) -> None:
+        """Forget writes that wait no more; learn from them where `is_learned` (None: nowhere)."""
+        is_over = waiting.is_taken | waiting.is_late
+        if not np.count_nonzero(is_over):
+            return
+        if is_learned is not None:
+            self._learn_taking(heard, waiting, is_learned)
+        self["pending_time"][heard.row[waiting.place[is_over]]] = LONG_AGO
+        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+
+    def _learn_taking(self, heard: Heard, waiting: Waiting, is_learned: Mask) -> None:
+        places, is_taken, is_late = waiting
         rows = heard.row[places]
         waited = heard.samples.time[places] - self["pending_time"][rows]
         learned = is_learned[places]
@@ -346,8 +381,6 @@ class Points:
         np.add.at(self["taken"], done[kept], 1)
         np.maximum.at(self["taking"], done[kept], waited[is_taken][first][kept])
         np.add.at(self["ignored"], np.setdiff1d(ignored, done), 1)
-        self["pending_time"][np.union1d(done, rows[is_late])] = LONG_AGO
-        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
 
     # --- limits ------------------------------------------------------------------------------
 
@@ -404,7 +437,7 @@ class Points:
         """Forget how things stand: what comes does not follow from it."""
         for name, spec in MOVING.items():
             self[name][:] = spec.fill
-        self.pendings = 0
+        self.pendings, self.has_faults = 0, False
 
     def decide(self) -> None:
         """Find out which points are pairs, and between which limits each may move."""
@@ -487,3 +520,4 @@ class Points:
         self._clear()
         self.decide()
         self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+        self.has_faults = bool(np.count_nonzero(self["fault"]))

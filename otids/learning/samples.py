@@ -16,12 +16,12 @@ _CHANGES = np.array([access in {"write", "control"} for access in ACCESSES])
 class Samples:
     """Values of single points in order of completion, as columns of equal length."""
 
-    point: Array  # u32
+    point: Array  # i64
     number: Array  # f64; of a text, its checksum
     raw: Array  # u64; of a text, its checksum
     kind: Array  # u8, place in VALUE_KINDS
     time: Array  # i64, ns
-    message: Array  # row of the tick's messages
+    message: Array  # i64, row of the tick's messages
 
     def __len__(self) -> int:
         return len(self.point)
@@ -46,32 +46,39 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     """
     tables, symbols = tick.tables, tick.names.symbols
     values, items, messages = tables.values, tables.items, tables.messages
-    if not (len(values) and len(messages) and len(items)):
+    heard, touched = len(messages.id), len(items.message)
+    if not (heard and touched and len(values.item)):
         return None, None
-    message = items.message - messages.id[0]
-    if message.max() >= len(messages):  # of a part of this second that came before
-        message[message >= len(messages)] = 0
-    symbol = messages.symbol[message]
-    asks = symbols.role[symbol] == REQUEST
-    is_read = (items.access == READ) & ~asks & (symbols.status[symbol] == 0) & (items.status == 0)
-    is_written = asks & _CHANGES[items.access]
-    item = values.item - np.uint64(tick.first_item)
-    if item.max() >= len(items):
-        inside = np.flatnonzero(item < len(items))
-        values, item = type(values)(*_columns(values, inside)), item[inside]
+    # Places are i64 throughout: numpy converts others wherever they are used.
+    place = items.message - messages.id[0]
+    before = place >= heard
+    if np.count_nonzero(before):  # of a part of this second that came before
+        place[before] = 0
+    message = place.view(np.int64)
+    symbol = messages.symbol[message].astype(np.int64)
+    role = symbols.role[symbol]
+    is_read = (items.access == READ) & (symbols.status[symbol] == 0) & (role != REQUEST)
+    if np.count_nonzero(items.status):
+        is_read &= items.status == 0
+    number = values.item - np.uint64(tick.first_item)
+    beyond = number >= touched
+    if np.count_nonzero(beyond):
+        inside = np.flatnonzero(~beyond)
+        values, number = type(values)(*_columns(values, inside)), number[inside]
+    item = number.view(np.int64)
     of = message[item]
-    whole = Samples(
-        values.point, values.number, values.raw, values.kind, messages.time[of], of.astype(np.int64)
-    )
-    if len(whole) and (values.kind == TEXT).any():
+    point = values.point.astype(np.int64)
+    whole = Samples(point, values.number, values.raw, values.kind, messages.time[of], of)
+    if np.count_nonzero(values.kind == TEXT):
         whole = _with_texts(tick, whole, values.text)
     read = is_read[item]
-    if read.all():
+    count = np.count_nonzero(read)
+    if count == len(read):
         return whole, None
-    wrote = is_written[item] if is_written.any() else None
+    wrote = ((role == REQUEST) & _CHANGES[items.access])[item]
     return (
-        whole.only(np.flatnonzero(read)) if read.any() else None,
-        whole.only(np.flatnonzero(wrote)) if wrote is not None and wrote.any() else None,
+        whole.only(read.nonzero()[0]) if count else None,
+        whole.only(wrote.nonzero()[0]) if np.count_nonzero(wrote) else None,
     )
 
 

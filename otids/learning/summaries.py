@@ -99,6 +99,8 @@ MOVING: Mapping[str, Column] = {
 def state_of(number: Array) -> Array:
     """The bit that stands for a value among the 256 states that are told apart."""
     whole = (number >= 0) & (number < _STATE_BITS) & (number == np.floor(number))
+    if np.count_nonzero(whole) == len(number):
+        return number.astype(np.int64)
     mixed = np.ascontiguousarray(number).view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     places: Array = np.where(whole, number, (mixed >> np.uint64(56)).astype(np.float64))
     return np.nan_to_num(places).astype(np.int64)

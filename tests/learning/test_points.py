@@ -1,8 +1,10 @@
 """What sort of value a point has is found by itself, however it was learned."""
 
+import math
 import random
 import struct
 from collections.abc import Iterable
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -225,3 +227,50 @@ def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     again = Values()
     again.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(values.state())))
     assert again.state() == values.state()
+
+
+def stand(second: int, dice: random.Random) -> list[int]:
+    """A measured value, a counter, one that wraps, a setting, a rare state, and a float."""
+    return [
+        500 + round(40 * math.sin(second / 9)),
+        1_000 + 3 * second,
+        7 * second % 3_000,
+        [20, 25, 30][second // 50 % 3],
+        int(second % 40 == 0),
+        *words(21.5 + dice.uniform(-2, 2), "float"),
+    ]
+
+
+@cache
+def learned_state() -> bytes:
+    """What is known of them after some time."""
+    dice = random.Random(5)
+    values = learned([stand(second, dice) for second in range(500)])
+    return msgspec.msgpack.encode(values.state())
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_the_cheap_look_never_overlooks(data: st.DataObject) -> None:
+    dice = random.Random(6)
+    quick, exact = Values(), Values()
+    for one in (quick, exact):
+        one.restore(msgspec.msgpack.decode(learned_state()))
+    exact.points.limits.reach[:] = -1.0  # nothing is within reach: all is looked at
+    assert (quick.points.limits.reach[: quick.points.ledger.size] < np.inf).any()
+    wire = Wire()
+    for second in range(700, 712):
+        for again in range(data.draw(st.integers(1, 3))):  # several clients may ask
+            row = stand(second, dice)
+            if data.draw(st.booleans()):
+                at = data.draw(st.integers(0, len(row) - 1))
+                by = data.draw(st.sampled_from([1, -1])) * data.draw(st.integers(0, 2_000))
+                row[at] = min(max(row[at] + by, 0), 65_535)
+            to = wire.request(second + again / 4, 4, reads(INPUT, 0, len(row)))
+            wire.response(to, reads(INPUT, 0, len(row), values=row))
+    for tick in wire.ticks():
+        findings = [list(one.judge(tick)) for one in (quick, exact)]
+        assert findings[0] == findings[1]
+        for one, found in zip((quick, exact), findings, strict=True):
+            one.learn(tick, Quarantine(tick, found))
+    assert quick.state() == exact.state()
