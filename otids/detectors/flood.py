@@ -121,9 +121,11 @@ class Flood(Detector):
         self._listened = 0
         self._second: int | None = None
         self._names: Dictionaries | None = None
+        self._sizes = (0, 0)  # of the dictionaries of conversations and symbols
         # By id: needs no further look.
         self._single: Array = np.zeros(64, np.bool_)  # conversations that are no calls
         self._plain: Array = np.zeros(64, np.bool_)  # symbols of neither writes nor refusals
+        self._place: Array = np.zeros(64, np.int64)  # where a tick says a symbol last
         self._refused: dict[int, None] = {}  # digests of what was refused in the minute
         self._minute = -1
         self._counted: dict[str, _Count] = {}
@@ -259,32 +261,34 @@ class Flood(Detector):
         tables = tick.tables
         found: dict[str, _Count] = {}
         clean = None if quarantine is None else quarantine.clean("messages")
-        if len(tables.messages):
+        if len(tables.messages.id):
             self._count_messages(tick, clean, found)
-        if len(tables.connections):
+        if len(tables.connections.state):
             clean = None if quarantine is None else quarantine.clean("connections")
             self._count_connections(tick, clean, found)
-        if len(tables.traffic):
+        if len(tables.traffic.second):
             clean = None if quarantine is None else quarantine.clean("traffic")
             self._count_broadcast(tick, clean, found)
         return found
 
     def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
         symbols = tick.names.symbols
-        symbol = _clean(tick.tables.messages.symbol, clean)
-        if _is_repeated(symbol, symbols.size):
-            said, number = np.unique(symbol, return_counts=True)
-            more = (number > 1) & (symbols.role[said] != RESPONSE)
-            if more.any():
-                ids = symbols.conversation[said[more]]
-                found["requests"] = _summed(ids, number[more] - 1)
-        if self._plain[symbol].all():
+        # Places are i64: numpy converts others wherever they are used.
+        symbol = _clean(tick.tables.messages.symbol, clean).astype(np.int64)
+        places = np.arange(len(symbol))
+        self._place[symbol] = places
+        again = symbol[self._place[symbol] != places]
+        if len(again):
+            again = again[symbols.role[again] != RESPONSE]
+            if len(again):
+                found["requests"] = _counted(symbols.conversation[again])
+        if np.count_nonzero(self._plain[symbol]) == len(symbol):
             return
         asked = symbols.role[symbol] != RESPONSE
         writing = asked & _WRITING[symbols.activity[symbol]]
         if writing.any():
             ids = symbols.conversation[symbol[writing]]
-            found["writes"] = _summed(ids, np.ones(len(ids), np.int64))
+            found["writes"] = _counted(ids)
         wrong = ~asked & (symbols.status[symbol] != 0)
         if wrong.any():
             said, number = np.unique(symbol[wrong], return_counts=True)
@@ -300,28 +304,29 @@ class Flood(Detector):
         column = _clean(connections.conversation, clean)
         opened = column[state == _OPEN]
         if len(opened):
-            found["connections"] = _summed(opened, np.ones(len(opened), np.int64))
+            found["connections"] = _counted(opened)
         change = (state == _ATTEMPTED).astype(np.int64)
         change -= (state == _OPEN) | (state == _REFUSED)
         changed = change != 0
         if changed.any():
             ids, change = column[changed], change[changed]
-            distinct, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
+            each = _summed(ids, change)
+            distinct, first = each.ids, _first_of(ids, each.ids)
             # Of all conversations with a service the first in the tick stands for it.
             place_of: dict[_Service, int] = {}
             services = [_service(tick.names, id) for id in distinct.tolist()]
             for place in np.argsort(first, kind="stable").tolist():
                 place_of.setdefault(services[place], place)
             to = np.array([place_of[one] for one in services], np.int64)
-            sums = np.bincount(to[inverse], change, minlength=len(distinct)).astype(np.int64)
+            sums = np.bincount(to, each.counts, minlength=len(distinct)).astype(np.int64)
             kept = np.array(list(place_of.values()), np.int64)
             kept = kept[[services[place][1] != "" for place in kept.tolist()]]
             found["half-open"] = _Count(distinct[kept], sums[kept])
 
     def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
         traffic = tick.tables.traffic
-        column = _clean(traffic.conversation, clean)
-        if self._single[column].all():
+        column = _clean(traffic.conversation, clean).astype(np.int64)
+        if np.count_nonzero(self._single[column]) == len(column):
             return
         group = np.zeros(len(column), np.bool_)
         for id in np.unique(column[~self._single[column]]).tolist():
@@ -351,8 +356,10 @@ class Flood(Detector):
         self._look_at(tick.names)
         second, counted = tick.second, self._counted
         listened = self._listened_until(second)
-        is_whole = all(
-            quarantine.clean(table) is None for table in ("messages", "connections", "traffic")
+        is_whole = (
+            quarantine.clean("messages") is None
+            and quarantine.clean("connections") is None
+            and quarantine.clean("traffic") is None
         )
         clean = counted if is_whole else self._count(tick, quarantine)
         self._meet(tick, quarantine, counted, clean, listened)
@@ -382,7 +389,7 @@ class Flood(Detector):
         for table in ("messages", "connections"):
             column = getattr(tables, table).conversation
             if len(column):
-                ids = _clean(column, quarantine.clean(table))
+                ids = _clean(column, quarantine.clean(table)).astype(np.int64)
                 self._conversations.meet(ids, names.conversation, second, listened)
         if "broadcast" in counted:
             ids = clean.get("broadcast", _NOTHING).ids
@@ -427,11 +434,16 @@ class Flood(Detector):
 
     def _look_at(self, names: Dictionaries) -> None:
         size = names.conversations.size
+        sizes = size, names.symbols.size
+        if names is self._names and sizes == self._sizes:
+            return
+        self._sizes = sizes
         if names is not self._names:
             self._names = names
             self._single[:] = self._plain[:] = False
         self._single = _fit(self._single, size)
         self._plain = _fit(self._plain, names.symbols.size)
+        self._place = _fit(self._place, names.symbols.size)
         self._conversations.follow(names, size)
         self._services.follow(names, size)
 
@@ -546,19 +558,30 @@ def _digest(names: Dictionaries, id: int) -> int:
     return int.from_bytes(blake2b(spelled, digest_size=7).digest(), "big")
 
 
-def _is_repeated(ids: Array, size: int) -> bool:
-    """Whether one of some ids (below `size`) stands more than once in a column."""
-    if not len(ids):
-        return False
-    if size <= FEW:
-        return int(np.bincount(ids).max()) > 1
-    return len(np.unique(ids)) < len(ids)
+def _counted(ids: Array) -> _Count:
+    """How often each of some ids (at least one) stands in a column."""
+    if int(ids.max()) > FEW:
+        return _Count(*np.unique(ids, return_counts=True))
+    counts = np.bincount(ids)
+    distinct = counts.nonzero()[0]
+    return _Count(distinct, counts[distinct])
 
 
 def _summed(ids: Array, counts: Array) -> _Count:
-    distinct, inverse = np.unique(ids, return_inverse=True)
-    sums = np.bincount(inverse, counts, minlength=len(distinct)).astype(np.int64)
-    return _Count(distinct, sums)
+    """The sum of the counts that stand with each of some ids (at least one)."""
+    if int(ids.max()) > FEW:
+        distinct, inverse = np.unique(ids, return_inverse=True)
+        return _Count(distinct, np.bincount(inverse, counts).astype(np.int64))
+    distinct = np.bincount(ids).nonzero()[0]
+    return _Count(distinct, np.bincount(ids, counts)[distinct].astype(np.int64))
+
+
+def _first_of(ids: Array, distinct: Array) -> Array:
+    """Where in `ids` each of `distinct` (ascending) stands first."""
+    places = np.empty(len(distinct), np.int64)
+    backward = np.arange(len(ids) - 1, -1, -1)
+    places[np.searchsorted(distinct, ids[::-1])] = backward
+    return places
 
 
 def _aligned(count: _Count, other: _Count) -> Array:
@@ -572,10 +595,10 @@ def _aligned(count: _Count, other: _Count) -> Array:
 
 
 def _fit(column: Array, size: int) -> Array:
-    """`column` with at least `size` places; new ones are False."""
+    """`column` with at least `size` places; new ones are False, or 0."""
     if len(column) >= size:
         return column
-    grown = np.zeros(2 * size, np.bool_)
+    grown = np.zeros(2 * size, column.dtype)
     grown[: len(column)] = column
     return grown
 

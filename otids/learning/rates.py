@@ -64,6 +64,7 @@ class Rates:
         self._slots = tuple(slots)
         self._floors = np.array([slot.floor for slot in slots], np.int64)
         self._factors = np.array([slot.factor for slot in slots], np.int64)
+        self._places = np.arange(len(slots))
         self._windows: list[int] | None = None  # numbers of the open ones, by slot
         self._peaks = [0] * len(self._slots)  # at least what the fullest open window holds
 
@@ -75,7 +76,7 @@ class Rates:
         """Make the rows that are missing; at the bound, of those that are not known yet some go."""
         ledger = self.ledger
         rows = ledger.find(ids, spell)
-        if not len(rows) or rows.min() != UNKNOWN:
+        if not np.count_nonzero(rows == UNKNOWN):
             return
         size, free = ledger.size, ~ledger.in_use
         made = ledger.enter(ids[rows == UNKNOWN], spell, second)
@@ -126,11 +127,11 @@ class Rates:
         A cheap look before `totals`: False for almost every tick.
         """
         more = int(counts.max())
-        return any(
-            more + (self._peaks[place] if self._is_open(place, second) else 0)
-            > self._slots[place].floor
-            for place in range(slots.start, slots.stop)
-        )
+        for place in range(slots.start, slots.stop):
+            held = self._peaks[place] if self._is_open(place, second) else 0
+            if more + held > self._slots[place].floor:
+                return True
+        return False
 
     def limits(self, most: Array, slots: slice) -> Array:
         """What windows may hold at most whose learned maxima are `most`."""
@@ -173,28 +174,35 @@ class Rates:
         self._turn(slots, second)
         ledger = self.ledger
         known = rows != UNKNOWN
-        if not known.all():
-            rows, counts, clean = rows[known], counts[known], clean[known]
+        if np.count_nonzero(known) < len(rows):
+            all_counted = clean is counts
+            rows, counts = rows[known], counts[known]
+            clean = counts if all_counted else clean[known]
         if not len(rows):
             return
-        heard = ledger["heard"][rows, slots] + counts[:, None]
-        ledger["heard"][rows, slots] = heard
+        # Places in the flat columns: one look-up of numbers each, not one of lines and slots.
+        width = len(self._slots)
+        places = (rows * width)[:, None] + self._places[slots]
+        counts_ = counts[:, None]
+        column = {name: ledger[name].reshape(-1) for name in ("heard", "flagged", "most", "base")}
+        heard = column["heard"][places] + counts_
+        column["heard"][places] = heard
         peak = int(heard.max())
         for place in range(slots.start, slots.stop):
             self._peaks[place] = max(self._peaks[place], peak)
         if clean is not counts:
-            ledger["flagged"][rows, slots] += (counts - clean)[:, None]
-        most = ledger["most"][rows, slots]
-        unflagged = heard - ledger["flagged"][rows, slots]
-        if not (unflagged > most).any():
+            column["flagged"][places] += counts_ - clean[:, None]
+        most = column["most"][places]
+        unflagged = heard - column["flagged"][places]
+        if not np.count_nonzero(unflagged > most):
             return
         learning = (~self._is_known(rows, listened) | free)[:, None]
         closed = (ledger["closed"][rows] > 0)[:, None]
-        base = ledger["base"][rows, slots]
+        base = column["base"][places]
         bound = np.where(closed, most, np.maximum(GROWTH * base, most))
         raised = np.maximum(most, unflagged)
-        ledger["most"][rows, slots] = np.where(learning, raised, np.minimum(raised, bound))
-        ledger["base"][rows, slots] = np.where(learning, np.maximum(base, raised), base)
+        column["most"][places] = np.where(learning, raised, np.minimum(raised, bound))
+        column["base"][places] = np.where(learning, np.maximum(base, raised), base)
 
     def interrupt(self) -> None:
         """Time does not go on: nothing is open."""
