@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -118,6 +119,7 @@ class PointName(NamedTuple):
 
 
 _NAMES: dict[type[Table], tuple[str, ...]] = {}
+_COLUMNS: dict[type[Table], attrgetter[Any]] = {}
 _NOTHING: dict[type[Table], Any] = {}
 
 
@@ -133,8 +135,17 @@ def column_names(table: type[Table]) -> tuple[str, ...]:
 class Table:
     """Columns of equal length; a row is what stands at one place of all of them."""
 
+    def __init_subclass__(cls) -> None:
+        # The first column is asked for its length many times a tick: it is not looked up each time.
+        first = next(iter(cls.__annotations__))
+
+        def length(self: Table) -> int:
+            return len(getattr(self, first))
+
+        cls.__len__ = length  # type: ignore[method-assign]
+
     def __len__(self) -> int:
-        return len(getattr(self, column_names(type(self))[0]))
+        return 0  # without columns
 
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> Self:
@@ -164,7 +175,12 @@ class Table:
         return nothing
 
     def _rows(self, start: int, stop: int) -> Self:
-        return type(self)(*[getattr(self, name)[start:stop] for name in column_names(type(self))])
+        kind = type(self)
+        columns = _COLUMNS.get(kind)
+        if columns is None:
+            columns = _COLUMNS[kind] = attrgetter(*column_names(kind))
+        part = slice(start, stop)
+        return kind(*[column[part] for column in columns(self)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,14 +337,21 @@ class Tables:
         }
         return cls(**joined)
 
-    def rows(self, starts: Mapping[str, int], stops: Mapping[str, int]) -> Self:
-        """The stretch from `starts` to `stops`, row numbers by table name."""
+    def rows(self, starts: Sequence[int], stops: Sequence[int]) -> Self:
+        """The stretch from `starts` to `stops`, row numbers in the order of `TABLES`."""
+        tables = _TABLES(self)
         return type(self)(
-            **{name: getattr(self, name).rows(starts[name], stops[name]) for name in TABLES}
+            *[
+                table.rows(start, stop)
+                for table, start, stop in zip(tables, starts, stops, strict=True)
+            ]
         )
 
     def __bool__(self) -> bool:
-        return any(len(getattr(self, name)) for name in TABLES)
+        return any(map(len, _TABLES(self)))
+
+
+_TABLES = attrgetter(*TABLES)
 
 
 # --- dictionaries --------------------------------------------------------------------------------
@@ -341,6 +364,7 @@ class _Columns:
 
     def __init__(self) -> None:
         self.size = 1
+        self.version = 0  # counts up whenever ids come to mean something
         for name, dtype in self.DTYPES.items():
             setattr(self, name, np.zeros(64, dtype))
 
@@ -357,6 +381,7 @@ class _Columns:
         """Take over new entries: `id` and one column per name."""
         ids = columns["id"]
         if len(ids):
+            self.version += 1
             self._reserve(int(ids.max()) + 1)
             for name in self.DTYPES:
                 getattr(self, name)[ids] = columns[name]
@@ -653,18 +678,16 @@ class Ticks:
         """Yield the ticks that `batch` completes; keep the rest."""
         if batch.session != self._session:
             self._session, self._open, self._items = batch.session, [], 0
-        starts = dict.fromkeys(TABLES, 0)
+        starts: Sequence[int] = (0,) * len(TABLES)
         self._nothing = batch.tables.rows(starts, starts)
-        for place, second in enumerate(batch.marks["second"]):
-            stops = {name: int(batch.marks[name][place]) for name in TABLES}
+        seconds, epochs = batch.marks["second"].tolist(), batch.marks["epoch"].tolist()
+        marks = zip(*[batch.marks[name].tolist() for name in TABLES], strict=True)
+        for second, epoch, stops in zip(seconds, epochs, marks, strict=True):
             tables = Tables.join([*self._open, batch.tables.rows(starts, stops)])
             self._open, starts = [], stops
             if tables:
-                epoch = int(batch.marks["epoch"][place])
-                yield Tick(batch.session, epoch, int(second), tables, self._items, self._names)
+                yield Tick(batch.session, epoch, second, tables, self._items, self._names)
                 self._items += len(tables.items)
-        rest = batch.tables.rows(
-            starts, {name: len(getattr(batch.tables, name)) for name in TABLES}
-        )
+        rest = batch.tables.rows(starts, [len(table) for table in _TABLES(batch.tables)])
         if rest:
             self._open.append(rest)
