@@ -6,8 +6,7 @@ to the store, and only then may a sink see them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +22,16 @@ from otids.detectors.base import Detector, Finding, Quarantine, State, StateErro
 from otids.learning.loss import Losses
 from otids.logs import logger
 from otids.status import Learning, Status
-from otids.traffic import NOTICE_KINDS, SECOND, Array, Batch, Dictionaries, Tick, Ticks
+from otids.traffic import (
+    NO_LOSS,
+    NOTICE_KINDS,
+    SECOND,
+    Array,
+    Batch,
+    Dictionaries,
+    Tick,
+    Ticks,
+)
 
 DICTIONARIES = ("endpoints", "conversations", "symbols", "points")
 MOST_WAKINGS = 10_000
@@ -63,6 +71,26 @@ class Counters:
     faults: dict[str, int] = field(default_factory=dict)  # our bugs, by plugin
 
 
+class _Contained:
+    """The context in which one plugin runs; `failed` is asked whether to go on after an error.
+
+    It is entered many times a tick: a generator as context costs ten times as much.
+    """
+
+    __slots__ = ("_failed", "_plugin")
+
+    def __init__(self, plugin: str, failed: Callable[[str, Exception], bool]) -> None:
+        self._plugin, self._failed = plugin, failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        return isinstance(error, Exception) and self._failed(self._plugin, error)
+
+
 class Pipeline:
     """Judges one source after the other; what was learned goes on from one to the next.
 
@@ -95,6 +123,10 @@ class Pipeline:
         self._agreement = Agreement()
         self.losses = Losses()
         self._completeness = Completeness(self.losses)
+        self._contained = {
+            name: _Contained(name, self._failed)
+            for name in [*(one.name for one in detectors), "inventory"]
+        }
 
     @property
     def position(self) -> Position | None:
@@ -122,7 +154,7 @@ class Pipeline:
     def feed(self, batch: Batch, is_learning: Callable[[Tick], bool]) -> list[Alert]:
         """Judge what `batch` completes; return the new revisions of alerts."""
         for detector in self.detectors:
-            with self._contained(detector.name):
+            with self._contained[detector.name]:
                 detector.forget(batch.retired)
         self.losses.forget(batch.retired["conversations"])
         self.names.update(batch)
@@ -146,6 +178,8 @@ class Pipeline:
             position = self._position
             if position is None or position.epoch != epoch or self._resume is not None:
                 return
+            if position.second + 1 >= until:
+                return
             dues = [due for one in self.detectors if (due := one.due()) is not None]
             second = max(min(dues, default=until), position.second + 1)
             if second >= until:
@@ -158,7 +192,7 @@ class Pipeline:
         """Time does not go on from here; return the revisions of alerts that waited."""
         waited = self._let_go()
         for detector in self.detectors:
-            with self._contained(detector.name):
+            with self._contained[detector.name]:
                 detector.interrupt()
         self.losses.interrupt()
         return waited
@@ -260,23 +294,26 @@ class Pipeline:
         told: list[Alert] = []
         if position is not None and position.epoch != tick.epoch:
             told = self._interrupt()
-        tick = replace(tick, loss=self.losses.take(tick))
+        loss = self.losses.take(tick)
+        if loss is not NO_LOSS:
+            tick = replace(tick, loss=loss)
         counters = self.counters
         counters.ticks += 1
         counters.messages += len(tick.tables.messages)
         counters.values += len(tick.tables.values)
-        kinds, counts = np.unique(tick.tables.notices.kind, return_counts=True)
-        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
-            counters.notices[NOTICE_KINDS[kind]] += count
+        if len(tick.tables.notices):
+            kinds, counts = np.unique(tick.tables.notices.kind, return_counts=True)
+            for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+                counters.notices[NOTICE_KINDS[kind]] += count
         findings: list[Finding] = []
         for detector in self.detectors:
-            with self._contained(detector.name):
+            with self._contained[detector.name]:
                 findings.extend(detector.judge(tick))
         quarantine = Quarantine(tick, findings)
         for detector in self.detectors:
-            with self._contained(detector.name):
+            with self._contained[detector.name]:
                 detector.learn(tick, quarantine)
-        with self._contained("inventory"):
+        with self._contained["inventory"]:
             self.inventory.take(tick)
         counters.findings += len(findings)
         now = (tick.second + 1) * SECOND
@@ -292,15 +329,14 @@ class Pipeline:
             self._commit(alerts)
         return alerts
 
-    @contextmanager
-    def _contained(self, plugin: str) -> Iterator[None]:
+    def _failed(self, plugin: str, error: Exception) -> bool:
         """A bug of ours stays in the plugin in which it happened; it is counted and told once."""
-        try:
-            yield
-        except Exception:
-            if self._strict:
-                raise
-            faults = self.counters.faults
-            faults[plugin] = faults.get(plugin, 0) + 1
-            if faults[plugin] == 1:
-                logger(__name__).exception("a part of otids failed; this is a bug", part=plugin)
+        if self._strict:
+            return False
+        faults = self.counters.faults
+        faults[plugin] = faults.get(plugin, 0) + 1
+        if faults[plugin] == 1:
+            logger(__name__).error(
+                "a part of otids failed; this is a bug", part=plugin, exc_info=error
+            )
+        return True

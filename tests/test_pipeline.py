@@ -16,12 +16,8 @@ from ticks import Wire, reads, writes
 from otids.alerts.agreement import fold
 from otids.alerts.alert import Alert
 from otids.detectors import make_detectors
-from otids.detectors.addressing import Addressing
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
 from otids.detectors.novelty import Novelty
-from otids.detectors.policy import Policy
-from otids.detectors.protocol import Protocol
-from otids.detectors.volume import Volume
 from otids.traffic import Array, EndpointName, Tick
 
 

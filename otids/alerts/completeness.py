@@ -3,6 +3,7 @@
 from collections import deque
 
 import msgspec
+import numpy as np
 
 from otids.detectors.base import Finding, State, StateError
 from otids.learning.loss import Losses
@@ -35,8 +36,13 @@ class Completeness:
             self._epoch = tick.epoch
             self._seconds.clear()
         traffic = tick.tables.traffic
-        frames = int(traffic.client_frames.sum()) + int(traffic.server_frames.sum())
-        self._seconds.append((tick.second, frames, int(traffic.gaps.sum())))
+        frames = gaps = 0
+        if len(traffic):
+            frames = int(
+                np.add.reduce(traffic.client_frames) + np.add.reduce(traffic.server_frames)
+            )
+            gaps = int(np.add.reduce(traffic.gaps))
+        self._seconds.append((tick.second, frames, gaps))
         while self._seconds and self._seconds[0][0] <= tick.second - WINDOW:
             self._seconds.popleft()
 
