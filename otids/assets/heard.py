@@ -51,10 +51,13 @@ def senders(names: Dictionaries, symbols: Array, conversation: Array) -> Array:
 def overheard(tick: Tick) -> tuple[Array, Array]:
     """Find the endpoints that sent frames, decoded or not, and in which second (in ns)."""
     volume, talks = tick.tables.traffic, tick.names.conversations
+    said, seconds = volume.conversation, volume.second * SECOND
     client, server = volume.client_frames > 0, volume.server_frames > 0
-    ids = [talks.client[volume.conversation[client]], talks.server[volume.conversation[server]]]
-    seconds = [volume.second[client], volume.second[server]]
-    return np.concatenate(ids).astype(np.int64), np.concatenate(seconds) * SECOND
+    if np.count_nonzero(client) + np.count_nonzero(server) == 2 * len(said):
+        ids = np.concatenate([talks.client[said], talks.server[said]])
+        return ids.astype(np.int64), np.concatenate([seconds, seconds])
+    ids = np.concatenate([talks.client[said[client]], talks.server[said[server]]])
+    return ids.astype(np.int64), np.concatenate([seconds[client], seconds[server]])
 
 
 def last_of_each(*columns: Array) -> Array:

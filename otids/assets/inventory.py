@@ -131,6 +131,8 @@ class Inventory:
         """Take up what a tick shows of devices."""
         names, tables = tick.names, tick.tables
         self._keep_up(names)
+        if self._take_known(tick):
+            return
         symbols, earliest, latest = said(tick)
         conversation = names.symbols.conversation[symbols]
         sender = senders(names, symbols, conversation)
@@ -140,17 +142,48 @@ class Inventory:
         first = np.concatenate([earliest, sightings.time, facts.time, seconds])
         last = np.concatenate([latest, sightings.time, facts.time, seconds])
         ids = np.concatenate([exact, framed])
-        stale = self._is_stale(names, ids)
+        stale = self._slot_of[ids] == _UNKNOWN
         if stale.any():
             self._meet(names, ids, first, stale, len(exact))
         slots = self._slot_of[ids]
         device = slots >= 0
         np.maximum.at(self._last, slots[device], last[device])
         self._take_roles(names, symbols, sender, conversation, anew=bool(stale.any()))
+        self._is_noted[symbols] = True
         if len(sightings):
             self._take_bindings(tick)
         if len(facts):
             self._take_facts(tick)
+
+    def _take_known(self, tick: Tick) -> bool:
+        """Take up a tick that shows nothing new but when devices were heard; False: there is more.
+
+        Most ticks are such.
+        """
+        tables, slot_of = tick.tables, self._slot_of
+        if len(tables.sightings) or len(tables.facts):
+            return False
+        slots, times = [], []
+        if len(tables.messages):
+            symbols = tables.messages.symbol
+            if np.count_nonzero(self._is_noted[symbols]) < len(symbols):
+                return False
+            slots.append(slot_of[self._sender_of[symbols]])
+            times.append(tables.messages.time)
+        if len(tables.traffic):
+            ids, seconds = overheard(tick)
+            slots.append(slot_of[ids])
+            times.append(seconds)
+        if not slots:
+            return True
+        slot, time = np.concatenate(slots), np.concatenate(times)
+        is_device = slot >= 0
+        if np.count_nonzero(is_device) < len(slot):
+            if np.count_nonzero(slot == _UNKNOWN):
+                return False
+            slot, time = slot[is_device], time[is_device]
+        np.maximum.at(self._last, slot, time)
+        return True
 
     # --- endpoints -------------------------------------------------------------------------------
 
@@ -162,9 +195,15 @@ class Inventory:
         # By symbol: who said it and what it does, as far as roles go.
         self._sender_of = np.zeros(0, np.int64)
         self._doing_of = np.zeros(0, np.int64)
+        self._is_noted = np.zeros(0, np.bool_)  # since ids came to mean something else
+        self._versions = (0, 0, 0)
 
     def _keep_up(self, names: Dictionaries) -> None:
-        """Have a place for every id; those of other dictionaries are forgotten."""
+        """Have a place for every id; those that mean another endpoint by now are forgotten."""
+        endpoints = names.endpoints
+        versions = (endpoints.version, names.symbols.version, names.conversations.version)
+        if names is self._names and versions == self._versions:
+            return
         if names is not self._names:
             self._forget_ids()
             self._names = names
@@ -179,16 +218,15 @@ class Inventory:
                     grown = np.full(max(size, 2 * known), _UNKNOWN, column.dtype)
                     grown[:known] = column
                     setattr(self, name, grown)
-
-    def _is_stale(self, names: Dictionaries, ids: Array) -> Array:
-        """Tell which endpoint ids have no slot, or have come to mean another endpoint since."""
-        stale: Array = (
-            (self._slot_of[ids] == _UNKNOWN)
-            | (self._vlan_of[ids] != names.endpoints.vlan[ids])
-            | (self._address_of[ids] != names.endpoints.address[ids])
-        )
-        stale &= ids != 0  # nobody
-        return stale
+        if versions[0] != self._versions[0]:
+            size = endpoints.size
+            changed = self._vlan_of[:size] != endpoints.vlan[:size]
+            changed |= self._address_of[:size] != endpoints.address[:size]
+            self._slot_of[:size][changed] = _UNKNOWN
+        self._slot_of[0] = _NO_DEVICE  # nobody
+        if len(self._is_noted) < len(self._sender_of) or versions[1:] != self._versions[1:]:
+            self._is_noted = np.zeros(len(self._sender_of), np.bool_)
+        self._versions = versions
 
     def _meet(
         self, names: Dictionaries, ids: Array, first: Array, stale: Array, exact: int

@@ -127,29 +127,36 @@ class Losses:
 
     def _count(self, tick: Tick) -> None:
         traffic, names = tick.tables.traffic, tick.names
-        tcp = np.flatnonzero(names.conversations.carrier[traffic.conversation] == _TCP)
-        if not len(tcp):
+        ids = traffic.conversation
+        is_tcp = names.conversations.carrier[ids] == _TCP
+        number = np.count_nonzero(is_tcp)
+        if not number:
             return
-        ids = traffic.conversation[tcp]
+        tcp: Array | slice = slice(None)
+        if number < len(ids):
+            tcp = is_tcp.nonzero()[0]
+            ids = ids[tcp]
         ledger = self._ledger
         ledger.follow(names, names.conversations.size)
         rows = ledger.enter(ids, names.conversation, tick.second, lambda: ledger.in_use)
         known = rows >= 0
-        rows, tcp = rows[known], tcp[known]
-        ledger.touch(rows, tick.second)
+        if np.count_nonzero(known) < number:
+            tcp = is_tcp.nonzero()[0][known]
+            rows = rows[known]
+        ledger["touched"][rows] = tick.second
         gaps = traffic.gaps[tcp] > 0
-        if gaps.any():
+        if np.count_nonzero(gaps):
             ledger["gap"][rows[gaps]] = self._last_gap = tick.second
         client, server = traffic.client_frames[tcp] > 0, traffic.server_frames[tcp] > 0
         # Most conversations are heard from both sides: what follows is about the others.
         lone = client != server
-        if not (self._is_lone or lone.any()):
+        if not (self._is_lone or np.count_nonzero(lone)):
             return
         columns = {name: ledger[name] for name in ("client", "server", "again")}
         columns["client"][rows[server]] = 0
         columns["server"][rows[client]] = 0
         columns["again"][rows[client & server]] = 0
-        self._count_lone(tick, rows[lone], tcp[lone], columns)
+        self._count_lone(tick, rows[lone], np.arange(len(traffic))[tcp][lone], columns)
         self._is_lone = bool((columns["client"] | columns["server"]).any())
 
     def _count_lone(
