@@ -76,7 +76,7 @@ class Policy(Detector):
     def judge(self, tick: Tick) -> Sequence[Finding]:
         """Tell what rules forbid; one finding per rule, source, target and unit."""
         classes = self._classes_in(tick)
-        if not classes.any():
+        if not np.count_nonzero(classes):
             return []
         view = Candidates(tick)
         return [

@@ -191,8 +191,10 @@ class Volume(Detector):
             if watch.over == "devices":
                 watch.add(added, names, np.ones(len(added.ids), np.bool_))
             elif wanted:
-                texts = [one for one in np.unique(protocols) if names.texts.name(one) in wanted]
-                which = np.isin(protocols, texts)
+                which = np.zeros(len(protocols), np.bool_)
+                for text in set(protocols.tolist()):
+                    if names.texts.name(text) in wanted:
+                        which |= protocols == text
                 taken |= which
                 watch.add(added, names, which)
             else:

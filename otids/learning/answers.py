@@ -78,7 +78,9 @@ class Dialogue:
     answers: Array
     answered: Array
     delays: Array  # ns, of `answers`
-    left: "tuple[Array, Array, Array] | Literal[False] | None" = False  # once it was asked for
+    # What was found out of them, once it was asked for.
+    left: "tuple[Array, Array, Array] | Literal[False] | None" = False
+    late: "tuple[Array, Array] | Literal[False] | None" = False
 
 
 class Answers:
@@ -143,6 +145,11 @@ class Answers:
 
     def slow(self, talk: Dialogue) -> tuple[Array, Array] | None:
         """Windows of answers that hold slow ones: rows, and answers, slow ones, their ns."""
+        if talk.late is False:
+            talk.late = self._late(talk)
+        return talk.late
+
+    def _late(self, talk: Dialogue) -> tuple[Array, Array] | None:
         table, rows = self.table, talk.answered
         is_late = talk.delays > table["slow"][rows]
         if not (self._waits or np.count_nonzero(is_late)):
@@ -176,7 +183,11 @@ class Answers:
         left = talk.asks > places[talk.asked]
         if not np.count_nonzero(left):
             return None
-        rows, first, counts = np.unique(talk.asked[left], return_index=True, return_counts=True)
+        rows = talk.asked[left]
+        if len(rows) == 1:
+            first, counts = np.zeros(1, np.int64), np.ones(1, np.int64)
+        else:
+            rows, first, counts = np.unique(rows, return_index=True, return_counts=True)
         times = tick.tables.messages.time[talk.asks[left][first]]
         answered = places[rows] >= 0
         before = np.where(answered, 0, table["pending"][rows])
@@ -189,13 +200,16 @@ class Answers:
             return (np.zeros(0, np.int64),) * 3
         rows, counts, since = found
         table = self.table
+        patience = table["patience"][rows]
+        may_be = (counts >= IN_A_ROW) & (patience > 0)
+        if not np.count_nonzero(may_be):
+            return (rows[:0], counts[:0], since[:0])
         latest = np.full(len(rows), LONG_AGO)
         order = np.searchsorted(rows, talk.asked)
         inside = (order < len(rows)).nonzero()[0]
         inside = inside[rows[order[inside]] == talk.asked[inside]]
         times = tick.tables.messages.time[talk.asks[inside]]
         np.maximum.at(latest, order[inside], times)
-        patience = table["patience"][rows]
         before = np.where(since == table["since"][rows], table["last"][rows], LONG_AGO) - since
         now = latest - since
         longer = np.maximum(2 * patience, SHORT_SPELL)
@@ -203,7 +217,7 @@ class Answers:
         # Enough in a row may come later than the time.
         few = table["pending"][rows] < IN_A_ROW
         passed |= few & (counts >= IN_A_ROW) & (now >= patience)
-        told = (passed & (patience > 0) & (counts >= IN_A_ROW)).nonzero()[0]
+        told = (passed & may_be).nonzero()[0]
         return rows[told], counts[told], since[told]
 
     # --- learning ----------------------------------------------------------------------------
@@ -218,6 +232,7 @@ class Answers:
             self._anyone_open and np.count_nonzero(table["slow"][talk.asked] == NEVER)
         ):
             self._learn_open(tick, talk, clean, left)
+            talk.late = False  # limits may have moved
         window = self.slow(talk)
         if window is not None:
             rows, sums = window

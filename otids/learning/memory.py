@@ -414,7 +414,9 @@ def _unknown(column: Array, known: Array) -> list[int]:
     if not len(column):
         return []
     look = known[column]
-    return [] if look.all() else in_order(column[~look])
+    if np.count_nonzero(look) == len(look):
+        return []
+    return in_order(column[~look])
 
 
 def _fit(column: Array, size: int) -> Array:

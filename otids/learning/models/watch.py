@@ -195,9 +195,9 @@ class Watch:
         second = (self._open or 0) * self.window + self.window
         if len(rows):
             normal.listen(ledger, rows, second, self.window)
-            flagged = np.isin(rows, [*told])
+            flagged = _among(rows, told)
             ledger["told"][rows] = np.where(flagged, ledger["told"][rows] + 1, 0)
-            kept = ~flagged & (ledger["marks"][rows] == 0) & ~np.isin(rows, [*spared])
+            kept = ~flagged & (ledger["marks"][rows] == 0) & ~_among(rows, spared)
             rows, measured = rows[kept], measured[kept]
             self._learn_model(rows, measured)
             normal.take(ledger, rows, measured, declared=declared)
@@ -258,3 +258,8 @@ class Watch:
         self.model.restore(model)
         self.threshold.restore(scores)
         self._open, self._is_whole = window, whole
+
+
+def _among(rows: Array, those: Collection[int]) -> Mask:
+    """Which of `rows` are among `those`; most often these are none."""
+    return np.isin(rows, [*those]) if those else np.zeros(len(rows), np.bool_)
