@@ -106,6 +106,42 @@ def test_an_alert_is_found_by_the_beginning_of_its_id(store: Store) -> None:
     assert f"'ab' may be {', '.join(ids[:5])} and more" in str(caught.value)
 
 
+# --- the journal, for who only counts ------------------------------------------------------------
+
+
+def test_the_journal_is_followed_by_place(store: Store) -> None:
+    assert (store.journal_end(), store.entries(0)) == (0, [])
+    store.commit([write_alert(), write_alert("b" * 16, severity="low", kind="policy.stop")])
+    end = store.journal_end()
+    store.commit([write_alert(revision=2, severity="critical", status="closed")])
+    assert [one.id[0] for one in store.entries(0)] == ["a", "b", "a"]
+    assert [one.place for one in store.entries(0, limit=2)] == [1, 2]
+    (last,) = store.entries(end)
+    assert (last.revision, last.kind, last.severity, last.status, last.place) == (
+        2,
+        "novelty.new-item",
+        "critical",
+        "closed",
+        store.journal_end(),
+    )
+
+
+def test_open_alerts_are_told_by_severity(store: Store) -> None:
+    store.commit([write_alert(), write_alert("b" * 16, severity="critical")])
+    store.commit([write_alert("c" * 16, status="closed")])
+    assert store.open_alerts() == {"a" * 16: "medium", "b" * 16: "critical"}
+    assert len(store.open_alerts(limit=1)) == 1
+
+
+def test_what_people_accepted_is_told_until_they_take_it_back(store: Store) -> None:
+    store.commit([write_alert(), write_alert("b" * 16)])
+    store.decide("a", "ada")
+    store.decide("b", "ada")
+    assert store.accepted() == {"a" * 16, "b" * 16}
+    store.undo("ada")
+    assert store.accepted() == {"a" * 16}
+
+
 # --- sinks ---------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "AmbiguousAlertError",
     "Decision",
     "Delivery",
+    "JournalEntry",
     "NoSuchAlertError",
     "Store",
     "StoreError",
@@ -52,6 +53,18 @@ class Delivery:
 
     place: int
     record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A revision without its record."""
+
+    place: int
+    id: str
+    revision: int
+    kind: str
+    severity: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +328,32 @@ class Store(Database):
     def _decision(self, number: int | None) -> Decision:
         (row,) = self.read(f"{_DECISIONS} WHERE number = ?", (number,))
         return _decision(row)
+
+    # --- the journal, for who only counts --------------------------------------------------------
+
+    def journal_end(self) -> int:
+        """Return the place of the last revision; 0 if there is none."""
+        ((place,),) = self.read("SELECT coalesce(max(place), 0) FROM revisions")
+        return int(place)
+
+    def entries(self, after: int, limit: int = 1000) -> list[JournalEntry]:
+        """Return what stands in the journal after a place, in order, at most `limit`."""
+        rows = self.read(
+            "SELECT place, id, revision, json_extract(record, '$.kind'),"
+            " json_extract(record, '$.severity'), json_extract(record, '$.status')"
+            " FROM revisions WHERE place > ? ORDER BY place LIMIT ?",
+            (after, limit),
+        )
+        return [JournalEntry(*row) for row in rows]
+
+    def open_alerts(self, limit: int = 100_000) -> dict[str, str]:
+        """Return the severities of alerts that are open, by id; at most `limit`."""
+        rows = self.read("SELECT id, severity FROM alerts WHERE status = 'open' LIMIT ?", (limit,))
+        return {id_: SEVERITIES[rank] for id_, rank in rows}
+
+    def accepted(self) -> set[str]:
+        """Return the ids of alerts that people accepted, and did not take back."""
+        return {id_ for (id_,) in self.read("SELECT alert FROM decisions WHERE undone_at IS NULL")}
 
     # --- assets and what else is known -----------------------------------------------------------
 
