@@ -14,6 +14,7 @@ from otids.folder import StateFolder
 from otids.logs import logger
 from otids.service.config import Config, load, seconds
 from otids.service.judge import Judge
+from otids.service.metrics import Metrics
 from otids.service.notify import notify, watchdog_seconds
 from otids.service.outbox import Outbox
 
@@ -186,6 +187,7 @@ def make_parts(daemon: Daemon) -> list[Part]:
     """Everything that runs beside the judge. A new part is one more line here."""
     return [
         Outbox(daemon.config, daemon.folder.store, daemon.judge.call, daemon.alerts),
+        Metrics(daemon),
     ]
 
 
