@@ -42,6 +42,8 @@ missing_for() {
         has ip || echo iproute2
         has openssl || echo openssl
         has rsyslogd || printf '%s\n' rsyslog rsyslog-openssl
+        has promtool || echo prometheus
+        has amtool || echo prometheus-alertmanager
         ;;
     check)
         has git || echo git
