@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from otids import compose
 from otids.detectors.base import Readiness
@@ -148,8 +148,12 @@ def running(part: Callable[[], Metrics]) -> Iterator[Metrics]:
         loop.close()
 
 
+OPENER = build_opener(ProxyHandler({}))
+"""Opens what is on this computer, whatever proxies the environment names."""
+
+
 def scrape(port: int) -> str:
     """Get the page of metrics."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with OPENER.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text: str = answer.read().decode()
     return text

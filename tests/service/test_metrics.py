@@ -12,12 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 from alerts.records import write_alert
 from prometheus_client.parser import text_string_to_metric_families
-from service.served import HOSTILE, NOW, Service, conversation, running, scrape
+from service.served import HOSTILE, NOW, OPENER, Service, conversation, running, scrape
 
 from otids.alerts.alert import SEVERITIES
 from otids.alerts.evidence import SUFFIX
@@ -433,8 +432,7 @@ def test_the_part_serves_until_it_is_stopped(tmp_path: Path) -> None:
     threads = threading.active_count()
     with running(lambda: Metrics(service.daemon)):
         assert samples(scrape(port))["otids_frames_total",] == 1000
-        request = Request(f"http://127.0.0.1:{port}/metrics")
-        with urlopen(request, timeout=10) as answer:  # noqa: S310 ours
+        with OPENER.open(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=5)
