@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import settings
+from pipelines import feed, make_pipeline
 
 # How long an example takes is the machine's business; a test that hangs has pytest's timeout.
 settings.register_profile("otids", deadline=None)
@@ -43,3 +45,19 @@ def normal(captures: Path) -> Path:
 def attacks(captures: Path) -> Path:
     """Normal work with attacks."""
     return captures / "attacks" / "attacks.pcap.gz"
+
+
+@pytest.fixture(scope="session")
+def plant(captures: Path) -> Path:
+    """An hour and a half of normal work of the whole plant, to be learned."""
+    return captures / "plant" / "plant.pcap.gz"
+
+
+@pytest.fixture(scope="session")
+def learned_plant(plant: Path) -> bytes:
+    """The state of a pipeline with all detectors after the whole plant was declared as normal."""
+    pipeline, _ = make_pipeline()
+    feed(pipeline, plant, learn=True)
+    pipeline.finish()
+    packed: bytes = msgpack.packb(pipeline.state())
+    return packed
