@@ -248,6 +248,7 @@ class Novelty(Detector):
             points=spell_points(said),
             members=members,
             severity=None if weighs and not is_call(first) else "low",
+            weak=all(self.memory.is_turned(one) for one in names),
             accepts=tuple((NAME, "conversation", *flat(one)) for one in names[:MOST_MEMBERS]),
             score=self._sureness(),
         )

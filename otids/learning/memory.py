@@ -170,6 +170,15 @@ class Memory:
             self._calls = {(one.server, one.protocol, one.port) for one in known if is_call(one)}
         return (name.server, name.protocol, name.port) in self._calls
 
+    def is_turned(self, name: ConversationName) -> bool:
+        """Whether a known talk of datagrams runs the other way round.
+
+        Where both use the same port (NTP) and nothing decodes it, who was heard first is taken for
+        the client; the first request may be lost, or have come before the capture began.
+        """
+        back = name._replace(client=name.server, server=name.client)
+        return name.protocol == name.carrier == "udp" and back in self.plant.conversations
+
     def _pass_over(self, id: int) -> None:
         self._conversations[id] = self._passing[id] = True
 

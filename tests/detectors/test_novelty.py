@@ -265,6 +265,20 @@ def test_calls_to_everybody_that_others_make_are_no_news() -> None:
     ]
 
 
+def test_known_datagrams_the_other_way_round_say_little() -> None:
+    plant = Plant(declared=False)
+    time = {"protocol": "udp", "carrier": "udp", "port": 123}
+    plant.wire.volume(100.0, parts={"client": HMI, "server": PLC, **time})
+    give(plant.novelty, plant.wire.ticks())
+    plant.novelty.close_world()
+    plant.wire.volume(101.0, parts={"client": PLC, "server": HMI, **time})
+    plant.wire.volume(102.0, parts={"client": PLC, "server": HMI, **time, "port": 161})
+    plant.wire.volume(103.0, parts={"client": PLC, "server": HISTORIAN, **time})
+    found = plant.hears()
+    assert kinds(found) == ["new-conversation"] * 3
+    assert [one.weak for one in found] == [True, False, False]
+
+
 def test_another_publisher_to_a_group_is_news() -> None:
     plant = Plant(declared=False)
     group = {"server": "01:0c:cd:01:00:01", "protocol": "goose", "carrier": "link", "port": 1}
