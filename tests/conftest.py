@@ -5,7 +5,9 @@ from pathlib import Path
 import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import settings
-from pipelines import feed, make_pipeline
+from pipelines import feed, judge, make_pipeline
+
+from otids.alerts.alert import Alert
 
 # How long an example takes is the machine's business; a test that hangs has pytest's timeout.
 settings.register_profile("otids", deadline=None)
@@ -61,3 +63,15 @@ def learned_plant(plant: Path) -> bytes:
     pipeline.finish()
     packed: bytes = msgpack.packb(pipeline.state())
     return packed
+
+
+@pytest.fixture(scope="session")
+def plant_attacks(captures: Path) -> Path:
+    """As long of normal work of the whole plant, with sixteen attacks."""
+    return captures / "plant-attacks" / "plant-attacks.pcap.gz"
+
+
+@pytest.fixture(scope="session")
+def judged_plant_attacks(learned_plant: bytes, plant_attacks: Path) -> list[tuple[int, Alert]]:
+    """Every revision of every alert about them, and the moment (ns) in which it was told."""
+    return judge(msgpack.unpackb(learned_plant), plant_attacks)

@@ -12,7 +12,7 @@ from otids.alerts.triage import Triage
 from otids.assets import Inventory
 from otids.capture.files import batches, digest
 from otids.detectors import make_detectors
-from otids.detectors.base import Detector
+from otids.detectors.base import Detector, State
 from otids.pipeline import Pipeline
 from otids.resources import data_folder
 from otids.rules.policies import load_policies
@@ -72,6 +72,18 @@ def feed(
         return False
     pipeline.end_source()
     return True
+
+
+def judge(
+    state: State, capture: Path, detectors: Sequence[Detector] | None = None
+) -> list[tuple[int, Alert]]:
+    """Judge a capture by a saved state: every revision, and the moment (ns) in which it is told."""
+    pipeline, _ = make_pipeline(detectors)
+    pipeline.restore(state)
+    told: list[tuple[int, Alert]] = []
+    pipeline._commit = lambda alerts: told.extend((pipeline.triage.now, one) for one in alerts)
+    assert feed(pipeline, capture)
+    return told
 
 
 class StopFeedError(Exception):

@@ -1,6 +1,9 @@
 """The invariants of the design that concern the whole line from capture to alert."""
 
+import gzip
+import struct
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,6 +61,46 @@ def test_alerts_do_not_depend_on_any_cut(
     assert records(committed) == records(one_run)
 
 
+FIRST = 1_773_381_600
+"""The second in which the attacks on the plant begin to be captured."""
+BUSY = 1_500
+"""Seconds of the attacks on the plant that hold six of them, and a mirror port that is silent."""
+
+
+@pytest.fixture(scope="module")
+def busy(plant_attacks: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of the attacks on the plant, as a capture of its own."""
+    data = gzip.decompress(plant_attacks.read_bytes())
+    end = 24
+    while struct.unpack_from("<I", data, end)[0] < FIRST + BUSY:
+        end += 16 + struct.unpack_from("<I", data, end + 8)[0]
+    path: Path = tmp_path_factory.mktemp("busy") / "busy.pcap"
+    path.write_bytes(data[:end])
+    return path
+
+
+@pytest.fixture(scope="module")
+def busy_once(learned_plant: bytes, busy: Path) -> list[Alert]:
+    pipeline, committed = make_pipeline()
+    pipeline.restore(msgpack.unpackb(learned_plant))
+    feed(pipeline, busy)
+    return committed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("batch_frames", [23, 977, 30_000])
+def test_alerts_about_the_whole_plant_do_not_depend_on_any_cut(
+    learned_plant: bytes, busy: Path, busy_once: Sequence[Alert], batch_frames: int
+) -> None:
+    pipeline, committed = make_pipeline(batch_frames=batch_frames)
+    pipeline.restore(msgpack.unpackb(learned_plant))
+    feed(pipeline, busy)
+    assert records(committed) == records(busy_once)
+    assert {"values", "timing", "flood", "volume", "protocol"} <= {
+        one.detector for one in committed
+    }
+
+
 # --- 2: restart invariance -----------------------------------------------------------------------
 
 
@@ -82,6 +125,34 @@ def test_a_restart_changes_nothing(
     assert records([*committed, *more]) == records(one_run)
 
 
+def is_past(second: int | None, tick: Tick) -> bool:
+    return second is not None and tick.second >= second
+
+
+@pytest.mark.timeout(600)
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(moments=st.lists(st.integers(0, 5_390), min_size=6, max_size=6, unique=True))
+def test_many_restarts_during_attacks_on_the_plant_change_nothing(
+    learned_plant: bytes,
+    plant_attacks: Path,
+    judged_plant_attacks: Sequence[tuple[int, Alert]],
+    moments: Sequence[int],
+) -> None:
+    """One run, killed and restored six times, each time with another hot path and other ids."""
+    state: State = msgpack.unpackb(learned_plant)
+    told: list[Alert] = []
+    ended = False
+    for moment in [*sorted(moments), None]:
+        pipeline, committed = make_pipeline()
+        pipeline.restore(state)
+        until = None if moment is None else FIRST + moment
+        ended = feed(pipeline, plant_attacks, until=partial(is_past, until))
+        told += committed
+        state = msgpack.unpackb(msgpack.packb(pipeline.state()))
+    assert ended
+    assert records(told) == records(alert for _, alert in judged_plant_attacks)
+
+
 def test_a_damaged_state_is_refused() -> None:
     pipeline, _ = make_pipeline()
     state = pipeline.state()
@@ -94,27 +165,43 @@ def test_a_damaged_state_is_refused() -> None:
 
 # --- 3: merge ------------------------------------------------------------------------------------
 
+COMMUTING = [detector.name for detector in make_detectors([]) if detector.commutes]
 
-def learn_with(captures: Sequence[Path]) -> Novelty:
-    novelty = Novelty()
-    pipeline, _ = make_pipeline([novelty])
+
+def learn_with(captures: Sequence[Path]) -> dict[str, Detector]:
+    """All detectors, after captures were declared as normal one after the other."""
+    pipeline, _ = make_pipeline()
     for capture in captures:
         feed(pipeline, capture, learn=True)
     pipeline.finish()
-    return novelty
+    return {detector.name: detector for detector in pipeline.detectors}
 
 
-@pytest.mark.parametrize("other", ["normal-seed2", "attacks"])
+@pytest.fixture(scope="module", params=["normal-seed2", "attacks"])
+def apart(
+    request: pytest.FixtureRequest, captures: Path, normal: Path
+) -> tuple[dict[str, State], dict[str, State], dict[str, State]]:
+    """The states that learned the one, the other, and both."""
+    other = captures / request.param / f"{request.param}.pcap.gz"
+    first, second, both = (learn_with(some) for some in ([normal], [other], [normal, other]))
+    states = ({name: one[name].state() for name in COMMUTING} for one in (first, second, both))
+    return next(states), next(states), next(states)
+
+
+@pytest.mark.parametrize("name", COMMUTING)
 def test_baselines_learned_apart_and_merged_equal_one_learned_from_both(
-    captures: Path, normal: Path, other: str
+    apart: tuple[dict[str, State], dict[str, State], dict[str, State]], name: str
 ) -> None:
-    second = captures / other / f"{other}.pcap.gz"
-    merged = learn_with([normal])
-    merged.merge(learn_with([second]).state())
-    assert merged.state() == learn_with([normal, second]).state()
-    backwards = learn_with([second])
-    backwards.merge(learn_with([normal]).state())
-    assert backwards.state() == merged.state()
+    first, second, both = (states[name] for states in apart)
+    for one, another in ((first, second), (second, first)):
+        (merged,) = (one for one in make_detectors([]) if one.name == name)
+        merged.restore(one)
+        merged.merge(another)
+        assert merged.state() == both
+
+
+def test_what_does_not_commute_says_so() -> None:
+    assert {one.name for one in make_detectors([])} - set(COMMUTING) == {"volume"}
 
 
 # --- 6: learned is quiet -------------------------------------------------------------------------
@@ -130,6 +217,17 @@ def test_what_was_declared_as_normal_raises_nothing_but_policy(
     committed.clear()
     feed(pipeline, capture)
     assert {alert.detector for alert in committed} <= {"policy"}
+
+
+def test_the_whole_plant_was_declared_as_normal_and_raises_nothing(
+    learned_plant: bytes, plant: Path
+) -> None:
+    """It holds no dangerous operation, but reboots, failovers and a mirror port that is silent."""
+    pipeline, committed = make_pipeline()
+    pipeline.restore(msgpack.unpackb(learned_plant))
+    assert feed(pipeline, plant)
+    assert pipeline.counters.ticks > 5_000
+    assert records(committed) == []
 
 
 # --- the line itself, with detectors whose answer is known ---------------------------------------

@@ -4,18 +4,17 @@ import csv
 import gzip
 import struct
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from pipelines import feed, make_pipeline
+from pipelines import judge
 
 from otids.alerts.alert import Alert
 from otids.detectors import make_detectors
-from otids.detectors.base import Detector
 from otids.resources import data_folder
 from otids.rules.policies import load_policies
 
@@ -58,43 +57,31 @@ class Window:
         return self.start - early <= began <= self.end and ended <= self.until + late
 
 
-def judge(learned: bytes, capture: Path, wants: Callable[[Detector], bool]) -> list[Told]:
-    """Judge a capture by some detectors, after the plant was learned."""
-    policies = load_policies([data_folder("rules") / "policies"])
-    pipeline, _ = make_pipeline([one for one in make_detectors(policies) if wants(one)])
-    pipeline.restore(msgpack.unpackb(learned))
+def last_of(revisions: Iterable[tuple[int, Alert]]) -> list[Told]:
     told: dict[str, Told] = {}
-
-    def commit(alerts: Sequence[Alert]) -> None:
-        for alert in alerts:
-            before = told[alert.id].at if alert.id in told else None
-            now = pipeline.triage.now / SECOND
-            is_told = before is None and alert.severity != "info"
-            told[alert.id] = Told(alert, now if is_told else before)
-
-    pipeline._commit = commit
-    assert feed(pipeline, capture)
+    for moment, alert in revisions:
+        at = told[alert.id].at if alert.id in told else None
+        if at is None and alert.severity != "info":
+            at = moment / SECOND
+        told[alert.id] = Told(alert, at)
     return list(told.values())
 
 
 @pytest.fixture(scope="session")
-def capture(captures: Path) -> Path:
-    return captures / "plant-attacks" / "plant-attacks.pcap.gz"
+def told(judged_plant_attacks: Sequence[tuple[int, Alert]]) -> list[Told]:
+    return last_of(judged_plant_attacks)
 
 
 @pytest.fixture(scope="session")
-def told(learned_plant: bytes, capture: Path) -> list[Told]:
-    return judge(learned_plant, capture, lambda _: True)
+def told_without_volume(learned_plant: bytes, plant_attacks: Path) -> list[Told]:
+    every = make_detectors(load_policies([data_folder("rules") / "policies"]))
+    detectors = [one for one in every if one.name != "volume"]
+    return last_of(judge(msgpack.unpackb(learned_plant), plant_attacks, detectors))
 
 
 @pytest.fixture(scope="session")
-def told_without_volume(learned_plant: bytes, capture: Path) -> list[Told]:
-    return judge(learned_plant, capture, lambda one: one.name != "volume")
-
-
-@pytest.fixture(scope="session")
-def windows(capture: Path) -> list[Window]:
-    with capture.with_name("labels.csv").open() as file:
+def windows(plant_attacks: Path) -> list[Window]:
+    with plant_attacks.with_name("labels.csv").open() as file:
         rows = {
             row["label"]: (float(row["start"]), float(row["end"])) for row in csv.DictReader(file)
         }
@@ -107,14 +94,14 @@ def windows(capture: Path) -> list[Window]:
 
 
 @pytest.fixture(scope="session")
-def expected(capture: Path) -> dict[str, Any]:
-    return tomllib.loads(capture.with_name("expected.toml").read_text())
+def expected(plant_attacks: Path) -> dict[str, Any]:
+    return tomllib.loads(plant_attacks.with_name("expected.toml").read_text())
 
 
 @pytest.fixture(scope="session")
-def times(capture: Path) -> list[float]:
+def times(plant_attacks: Path) -> list[float]:
     """When each frame was captured, in seconds."""
-    data, at, found = gzip.decompress(capture.read_bytes()), 24, []
+    data, at, found = gzip.decompress(plant_attacks.read_bytes()), 24, []
     while at < len(data):
         seconds, micros, length = struct.unpack_from("<III", data, at)
         found.append(seconds + micros / 1e6)
