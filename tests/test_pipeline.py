@@ -20,7 +20,6 @@ from otids.alerts.agreement import fold
 from otids.alerts.alert import Alert
 from otids.detectors import make_detectors
 from otids.detectors.base import Cause, Detector, Finding, Quarantine, Readiness, State, StateError
-from otids.detectors.novelty import Novelty
 from otids.traffic import Array, EndpointName, Tick
 
 
