@@ -172,8 +172,6 @@ class Ledger:
         row = self._new_row()
         self._rows[name] = row
         self._named[row] = name
-        for column, spec in self._specs.items():
-            self._columns[column][row] = spec.fill
         self._columns["touched"][row] = second
         return row
 
@@ -200,16 +198,20 @@ class Ledger:
         return np.flatnonzero(self._row_of >= 0).astype(np.uint32)
 
     def _new_row(self) -> int:
+        """A row of which all columns hold what fills them."""
         if self._free:
-            return self._free.pop()
+            row = self._free.pop()
+            for column, spec in self._specs.items():
+                self._columns[column][row] = spec.fill
+            return row
         row = len(self._named)
         self._named.append(None)
         self._views.clear()
-        for column, spec in self._specs.items():
-            old = self._columns[column]
-            if row >= len(old):
-                grown = _filled(spec, max(64, 2 * len(old)))
-                grown[: len(old)] = old
+        room = len(self._columns["touched"])
+        if row >= room:
+            for column, spec in self._specs.items():
+                grown = _filled(spec, max(64, 2 * room))
+                grown[:room] = self._columns[column]
                 self._columns[column] = grown
         return row
 
