@@ -325,8 +325,9 @@ class Values(Detector):
 
     def _learn_heard(self, tick: Tick, heard: Heard, clean: Mask | None) -> None:
         points = self.points
-        learned = np.flatnonzero(self._is_learned(heard, clean))
-        points.count(tick, np.unique(heard.row[learned]))
+        is_read = np.zeros(points.ledger.size, np.bool_)
+        is_read[heard.row[self._is_learned(heard, clean)]] = True
+        points.count(tick, is_read.nonzero()[0])
         moves = heard.moves
         if moves is None:
             return

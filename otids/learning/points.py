@@ -25,7 +25,7 @@ from otids.learning.summaries import (
     Quantity,
     state_of,
 )
-from otids.traffic import SECOND, Array, Dictionaries, Mask, Tick
+from otids.traffic import SECOND, Array, Dictionaries, Mask, PointName, Tick
 
 MOST_QUANTITIES = 196_608
 """Values that are followed: points, and pairs of neighbours in each way of putting them together.
@@ -51,6 +51,7 @@ class Points:
         self.pendings = 0  # writes that wait for being read back
         self.has_faults = False  # whether any value was found to deviate when last read
         self._names: Dictionaries | None = None
+        self._spelled: dict[int, PointName] = {}  # in this tick
         self._clear()
 
     def _clear(self) -> None:
@@ -86,12 +87,17 @@ class Points:
     def look_at(self, names: Dictionaries) -> None:
         """Follow the dictionaries that ids are of."""
         self._names = names
+        self._spelled.clear()
         self.ledger.follow(names, (names.points.size + 1) * WAYS)
 
     def _spell(self, id: int) -> Quantity:
         if self._names is None:
             raise ValueError("no dictionaries were looked at")
-        return Quantity(self._names.point(id // WAYS), cast("Form", FORMS[id % WAYS]))
+        id, form = divmod(id, WAYS)
+        point = self._spelled.get(id)
+        if point is None:
+            point = self._spelled[id] = self._names.point(id)
+        return Quantity(point, cast("Form", FORMS[form]))
 
     def find(self, samples: Samples, form: int | Array = 0) -> Array:
         """Find the rows of samples put together as `form` says; `UNKNOWN` where there are none."""
