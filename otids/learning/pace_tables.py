@@ -120,3 +120,8 @@ def check_name(name: SymbolName | None) -> None:
     numbers = (name.function, name.subfunction, name.unit, name.status, name.conversation.port)
     if name.role not in ROLES or not all(0 <= one < 2**32 for one in numbers):
         raise ValueError("a symbol that cannot be")
+
+
+def unspelled(id: int) -> None:
+    """Spell nothing: an id that has a row is not asked what it stands for."""
+    raise AssertionError(f"id {id} has a row, so nobody asks what it stands for")

@@ -18,6 +18,7 @@ from otids.learning.pace_tables import (
     Hush,
     PacesState,
     check_name,
+    unspelled,
 )
 from otids.learning.rhythm import (
     BINS,
@@ -264,7 +265,7 @@ class Paces:
             tables = self.symbols, self.conversations
             self._anyone_told = any(np.count_nonzero(one["told"]) for one in tables)
         deadlines = self.symbols["deadline"], self.conversations["deadline"]
-        self._next = min(int(one.min()) if len(one) else NEVER for one in deadlines)
+        self._next = min(int(np.minimum.reduce(one, initial=NEVER)) for one in deadlines)
 
     def _mark(self, hush: Hush) -> None:
         for name, rows in (("symbols", hush.symbols), ("conversations", hush.conversations)):
@@ -530,7 +531,7 @@ class Paces:
         """Ids of symbols that were learned."""
         table = self.symbols
         ids = table.learned()
-        rows = table.find(ids, _unspelled)
+        rows = table.find(ids, unspelled)
         kept: Array = ids[(table["closed"][rows] > 0) | (table["period"][rows] > 0)]
         return kept
 
@@ -591,14 +592,9 @@ class Paces:
     def _settle_home(self) -> None:
         size = self.symbols.size
         if size > len(self._home):
-            grown = np.full(max(64, 2 * size), -1, np.int64)
-            grown[: len(self._home)] = self._home
-            self._home = grown
+            grown = np.full(max(64, size), -1, np.int64)
+            self._home = np.concatenate([self._home, grown])
 
     def _fit_first(self) -> None:
         if self.conversations.size > len(self._first):
             self._first = np.zeros(2 * self.conversations.size, np.int64)
-
-
-def _unspelled(id: int) -> None:
-    raise AssertionError(f"id {id} has a row, so nobody asks what it stands for")

@@ -58,6 +58,9 @@ class Closing:
     excesses: Sequence[Excess]
 
 
+_NOTHING = Closing(np.zeros(0, np.int64), np.zeros((0, len(NAMES))), np.zeros((0, len(NAMES))), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a definition says, for those who need no file."""
@@ -123,6 +126,8 @@ class Watch:
 
     def _add(self, added: Added, places: Array, ids: Array, sums: Array, spell: Spell) -> None:
         second = 0 if self._open is None else self._open * self.window
+        if not len(places):
+            return
         rows = self.ledger.enter(ids[places], spell, second, self._may_go)
         known = rows >= 0
         rows, places = rows[known], places[known]
@@ -144,9 +149,11 @@ class Watch:
     def closing(self) -> Closing:
         """Look at the open window as one that ends. Changes nothing."""
         ledger = self.ledger
-        found = np.flatnonzero(normal.heard(ledger) & ledger.in_use)
-        if not self._is_whole:
-            found = found[:0]
+        if not (self._is_whole and len(ledger)):
+            return _NOTHING
+        found = (normal.heard(ledger) & ledger.in_use).nonzero()[0]
+        if not len(found):
+            return _NOTHING
         order = sorted(found.tolist(), key=ledger.name)
         rows = np.array(order, np.int64)
         measured = measure(ledger["sums"][rows], ledger["functions"][rows])
@@ -203,7 +210,9 @@ class Watch:
             normal.take(ledger, rows, measured, declared=declared)
             if not declared:
                 normal.settle(ledger, rows)
-        normal.clear(ledger, np.flatnonzero(normal.heard(ledger)))
+        heard = normal.heard(ledger).nonzero()[0]
+        if len(heard):
+            normal.clear(ledger, heard)
 
     def _learn_model(self, rows: Array, measured: Array) -> None:
         warm = self.ledger["windows"][rows] >= WARM
