@@ -7,7 +7,7 @@ words each counts once at most here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Annotated, TypeAlias
 
@@ -26,6 +26,7 @@ from otids.detectors.base import (
 )
 from otids.learning.accepted import flat
 from otids.learning.causes import Causes
+from otids.learning.counts import NOTHING, Count, aligned, counted, first_of, summed
 from otids.learning.excess import Excess, spell_excess, worst_of
 from otids.learning.ledger import UNKNOWN
 from otids.learning.memory import is_call
@@ -72,9 +73,6 @@ MOST_REFUSED = 4_096
 """Distinct refusals of a minute; what is beyond counts as said once."""
 MOST_FINDINGS = 64
 """Findings of a kind in one tick; what goes beyond is told in the last one."""
-FEW = 8_192
-"""Up to so many ids, counting all of them costs less than sorting those of a tick."""
-
 _ATTEMPTED, _OPEN, _REFUSED = map(CONNECTION_STATES.index, ("attempted", "open", "refused"))
 _MINUTE = 60
 _WRITING: Mask = np.array([one in {"write", "control"} for one in ACTIVITIES])
@@ -94,17 +92,6 @@ class FloodState(msgspec.Struct, forbid_unknown_fields=True):
     closed: bool
     listened: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     second: Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """How much of a kind each of some conversations (distinct ids) has in a tick."""
-
-    ids: Array
-    counts: Array
-
-
-_NOTHING = _Count(np.empty(0, np.uint32), np.empty(0, np.int64))
 
 
 class Flood(Detector):
@@ -128,7 +115,7 @@ class Flood(Detector):
         self._place: Array = np.zeros(64, np.int64)  # where a tick says a symbol last
         self._refused: dict[int, None] = {}  # digests of what was refused in the minute
         self._minute = -1
-        self._counted: dict[str, _Count] = {}
+        self._counted: dict[str, Count] = {}
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -153,7 +140,7 @@ class Flood(Detector):
                 findings.extend(self._told(tick, kind, over))
         return findings
 
-    def _over(self, tick: Tick, kind: str, count: _Count) -> list[Excess]:
+    def _over(self, tick: Tick, kind: str, count: Count) -> list[Excess]:
         """Which windows hold too much, in the order of ids; of each the one that does so most."""
         rates, slots, slot_table = self._rates(kind)
         if not rates.may_exceed(slots, count.counts, tick.second):
@@ -256,10 +243,10 @@ class Flood(Detector):
 
     # --- counting ----------------------------------------------------------------------------
 
-    def _count(self, tick: Tick, quarantine: Quarantine | None = None) -> dict[str, _Count]:
+    def _count(self, tick: Tick, quarantine: Quarantine | None = None) -> dict[str, Count]:
         """What there is of each kind in a tick, or in what of it may be learned."""
         tables = tick.tables
-        found: dict[str, _Count] = {}
+        found: dict[str, Count] = {}
         clean = None if quarantine is None else quarantine.clean("messages")
         if len(tables.messages.id):
             self._count_messages(tick, clean, found)
@@ -271,7 +258,7 @@ class Flood(Detector):
             self._count_broadcast(tick, clean, found)
         return found
 
-    def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+    def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, Count]) -> None:
         symbols = tick.names.symbols
         # Places are i64: numpy converts others wherever they are used.
         symbol = _clean(tick.tables.messages.symbol, clean).astype(np.int64)
@@ -281,37 +268,37 @@ class Flood(Detector):
         if len(again):
             again = again[symbols.role[again] != RESPONSE]
             if len(again):
-                found["requests"] = _counted(symbols.conversation[again])
+                found["requests"] = counted(symbols.conversation[again])
         if np.count_nonzero(self._plain[symbol]) == len(symbol):
             return
         asked = symbols.role[symbol] != RESPONSE
         writing = asked & _WRITING[symbols.activity[symbol]]
         if writing.any():
             ids = symbols.conversation[symbol[writing]]
-            found["writes"] = _counted(ids)
+            found["writes"] = counted(ids)
         wrong = ~asked & (symbols.status[symbol] != 0)
         if wrong.any():
             said, number = np.unique(symbol[wrong], return_counts=True)
             before = self._refused if tick.second // _MINUTE == self._minute else {}
             new = [_digest(tick.names, id) not in before for id in said.tolist()]
             counts = number - np.array(new, np.int64)
-            found["exceptions"] = _summed(symbols.conversation[said], counts)
+            found["exceptions"] = summed(symbols.conversation[said], counts)
         self._plain[symbol[~(writing | wrong)]] = True
 
-    def _count_connections(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+    def _count_connections(self, tick: Tick, clean: Mask | None, found: dict[str, Count]) -> None:
         connections = tick.tables.connections
         state = _clean(connections.state, clean)
         column = _clean(connections.conversation, clean)
         opened = column[state == _OPEN]
         if len(opened):
-            found["connections"] = _counted(opened)
+            found["connections"] = counted(opened)
         change = (state == _ATTEMPTED).astype(np.int64)
         change -= (state == _OPEN) | (state == _REFUSED)
         changed = change != 0
         if changed.any():
             ids, change = column[changed], change[changed]
-            each = _summed(ids, change)
-            distinct, first = each.ids, _first_of(ids, each.ids)
+            each = summed(ids, change)
+            distinct, first = each.ids, first_of(ids, each.ids)
             # Of all conversations with a service the first in the tick stands for it.
             place_of: dict[_Service, int] = {}
             services = [_service(tick.names, id) for id in distinct.tolist()]
@@ -321,9 +308,9 @@ class Flood(Detector):
             sums = np.bincount(to, each.counts, minlength=len(distinct)).astype(np.int64)
             kept = np.array(list(place_of.values()), np.int64)
             kept = kept[[services[place][1] != "" for place in kept.tolist()]]
-            found["half-open"] = _Count(distinct[kept], sums[kept])
+            found["half-open"] = Count(distinct[kept], sums[kept])
 
-    def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, _Count]) -> None:
+    def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, Count]) -> None:
         traffic = tick.tables.traffic
         column = _clean(traffic.conversation, clean).astype(np.int64)
         if np.count_nonzero(self._single[column]) == len(column):
@@ -337,7 +324,7 @@ class Flood(Detector):
         if group.any():
             # Who asks one after the other for the address of each is no flood, but a scan.
             frames = _clean(traffic.client_frames, clean)[group].astype(np.int64) - 1
-            found["broadcast"] = _summed(column[group], np.maximum(frames, 0))
+            found["broadcast"] = summed(column[group], np.maximum(frames, 0))
 
     def _rates(self, kind: str) -> tuple[Rates, slice, Sequence[Slot]]:
         if kind == "half-open":
@@ -354,24 +341,24 @@ class Flood(Detector):
     def learn(self, tick: Tick, quarantine: Quarantine) -> None:
         """Count everything, and learn the most of what nobody flagged."""
         self._look_at(tick.names)
-        second, counted = tick.second, self._counted
+        second, heard = tick.second, self._counted
         listened = self._listened_until(second)
         is_whole = (
             quarantine.clean("messages") is None
             and quarantine.clean("connections") is None
             and quarantine.clean("traffic") is None
         )
-        clean = counted if is_whole else self._count(tick, quarantine)
-        self._meet(tick, quarantine, counted, clean, listened)
-        for kind, count in counted.items():
+        clean = heard if is_whole else self._count(tick, quarantine)
+        self._meet(tick, quarantine, heard, clean, listened)
+        for kind, count in heard.items():
             rates, slots, _ = self._rates(kind)
-            unflagged = count.counts if is_whole else _aligned(count, clean.get(kind, _NOTHING))
+            unflagged = count.counts if is_whole else aligned(count, clean.get(kind, NOTHING))
             rows = self._find(tick, kind, count.ids)
             rates.take(
                 rows, slots, count.counts, unflagged, second,
                 free=self._declared, listened=listened,
             )  # fmt: skip
-        if "exceptions" in counted or second // _MINUTE != self._minute:
+        if "exceptions" in heard or second // _MINUTE != self._minute:
             self._keep_refused(tick)
         self._listened, self._second = listened, second
         self._counted = {}
@@ -380,8 +367,8 @@ class Flood(Detector):
         self,
         tick: Tick,
         quarantine: Quarantine,
-        counted: Mapping[str, _Count],
-        clean: Mapping[str, _Count],
+        heard: Mapping[str, Count],
+        clean: Mapping[str, Count],
         listened: int,
     ) -> None:
         """Conversations and services that nobody flagged are known from now on."""
@@ -391,11 +378,11 @@ class Flood(Detector):
             if len(column):
                 ids = _clean(column, quarantine.clean(table)).astype(np.int64)
                 self._conversations.meet(ids, names.conversation, second, listened)
-        if "broadcast" in counted:
-            ids = clean.get("broadcast", _NOTHING).ids
+        if "broadcast" in heard:
+            ids = clean.get("broadcast", NOTHING).ids
             self._conversations.meet(ids, names.conversation, second, listened)
-        if "half-open" in counted:
-            ids = clean.get("half-open", _NOTHING).ids
+        if "half-open" in heard:
+            ids = clean.get("half-open", NOTHING).ids
             self._services.meet(ids, lambda id: _service(names, id), second, listened)
 
     def _keep_refused(self, tick: Tick) -> None:
@@ -556,42 +543,6 @@ def _is_call(name: ConversationName) -> bool:
 def _digest(names: Dictionaries, id: int) -> int:
     spelled = repr(names.symbol(id)).encode("utf-8", "backslashreplace")
     return int.from_bytes(blake2b(spelled, digest_size=7).digest(), "big")
-
-
-def _counted(ids: Array) -> _Count:
-    """How often each of some ids (at least one) stands in a column."""
-    if int(ids.max()) > FEW:
-        return _Count(*np.unique(ids, return_counts=True))
-    counts = np.bincount(ids)
-    distinct = counts.nonzero()[0]
-    return _Count(distinct, counts[distinct])
-
-
-def _summed(ids: Array, counts: Array) -> _Count:
-    """The sum of the counts that stand with each of some ids (at least one)."""
-    if int(ids.max()) > FEW:
-        distinct, inverse = np.unique(ids, return_inverse=True)
-        return _Count(distinct, np.bincount(inverse, counts).astype(np.int64))
-    distinct = np.bincount(ids).nonzero()[0]
-    return _Count(distinct, np.bincount(ids, counts)[distinct].astype(np.int64))
-
-
-def _first_of(ids: Array, distinct: Array) -> Array:
-    """Where in `ids` each of `distinct` (ascending) stands first."""
-    places = np.empty(len(distinct), np.int64)
-    backward = np.arange(len(ids) - 1, -1, -1)
-    places[np.searchsorted(distinct, ids[::-1])] = backward
-    return places
-
-
-def _aligned(count: _Count, other: _Count) -> Array:
-    """The counts of `other` for the ids of `count`; 0 where it has none."""
-    if not len(other.ids):
-        return np.zeros(len(count.ids), np.int64)
-    order = np.argsort(other.ids)
-    ids, counts = other.ids[order], other.counts[order]
-    places = np.minimum(np.searchsorted(ids, count.ids), len(ids) - 1)
-    return np.where(ids[places] == count.ids, counts[places], 0)
 
 
 def _fit(column: Array, size: int) -> Array:

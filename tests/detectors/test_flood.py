@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from detectors.suite import HISTORIAN, LEARNED, REGISTER, Act, Stage, learned, plain, restored, work
 from ticks import HMI, PLC, Wire, reads, writes
 
 from otids.detectors.base import Finding, StateError
-from otids.detectors.flood import MOST_FINDINGS, Flood, _counted, _first_of, _summed
+from otids.detectors.flood import MOST_FINDINGS, Flood
 from otids.learning.rates import ENOUGH_SECONDS
 
 
@@ -302,18 +301,3 @@ def test_a_damaged_state_is_refused(damage: Callable[[dict[str, Any]], None]) ->
     damage(state)
     with pytest.raises(StateError):
         Flood().restore(state)
-
-
-@pytest.mark.parametrize("few", [0, 10_000])
-def test_what_is_counted_is_the_same_in_either_way(
-    few: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("otids.detectors.flood.FEW", few)
-    counted = _counted(np.array([7, 3, 7, 9_000], np.uint32))
-    assert counted.ids.tolist() == [3, 7, 9_000]
-    assert counted.counts.tolist() == [1, 2, 1]
-    ids = np.array([7, 3, 7, 3, 5], np.uint32)
-    summed = _summed(ids, np.array([2, 1, 1, -1, -4]))
-    assert summed.ids.tolist() == [3, 5, 7]
-    assert summed.counts.tolist() == [0, -4, 3]
-    assert _first_of(ids, summed.ids).tolist() == [1, 4, 0]
