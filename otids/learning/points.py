@@ -517,6 +517,7 @@ class Points:
     def merge(self, state: object) -> None:
         """Add what another one learned. Raises ValueError as `restore` does."""
         self.ledger.merge(state)
+        self._clear()  # the ledger may have grown
         wrong = np.flatnonzero(self["refuted"])
         self._refute(wrong)
         self.rest()
