@@ -180,7 +180,8 @@ class Pipeline:
                 return
             if position.second + 1 >= until:
                 return
-            dues = [due for one in self.detectors if (due := one.due()) is not None]
+            asked = (*(one.due for one in self.detectors), self._agreement.due)
+            dues = [second for due in asked if (second := due()) is not None]
             second = max(min(dues, default=until), position.second + 1)
             if second >= until:
                 return

@@ -66,6 +66,19 @@ class ConversationName(NamedTuple):
         return f"{self.client} → {self.server} {self.protocol}{port}"
 
 
+FILE_RECORD = "file-record"
+_RECORDS = 0x1_0000
+
+
+def spell_objects(kind: str, first: int, last: int) -> str:
+    """Spell objects of one kind: "coil 3–5"; of a file's records (Modbus), the file as well."""
+    file, record = divmod(first, _RECORDS)
+    if kind == FILE_RECORD and last // _RECORDS == file:
+        numbers = str(record) if first == last else f"{record}–{last % _RECORDS}"
+        return f"file {file}, record {numbers}"
+    return f"{kind} {first}" if first == last else f"{kind} {first}–{last}"
+
+
 class RangeName(NamedTuple):
     """A range of objects of one type; `size` 0 means the type as such."""
 
@@ -80,9 +93,7 @@ class RangeName(NamedTuple):
             return f"{self.kind} {self.name}"
         if self.size == 0:
             return self.kind
-        if self.size == 1:
-            return f"{self.kind} {self.address}"
-        return f"{self.kind} {self.address}–{self.address + self.size - 1}"
+        return spell_objects(self.kind, self.address, self.address + self.size - 1)
 
 
 class SymbolName(NamedTuple):
@@ -111,8 +122,10 @@ class PointName(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        what = self.name or str(self.address)
-        return f"{self.kind} {what} of unit {self.unit}" if self.unit else f"{self.kind} {what}"
+        what = spell_objects(self.kind, self.address, self.address)
+        if self.name:
+            what = f"{self.kind} {self.name}"
+        return f"{what} of unit {self.unit}" if self.unit else what
 
 
 # --- tables: columns of equal length -------------------------------------------------------------

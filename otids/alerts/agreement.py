@@ -1,47 +1,49 @@
 """Agreement: findings about one cause are told once.
 
-A dangerous operation says more than that it is new: novelty's finding goes into policy's. A weak
-finding says little by itself. It waits for a minute of capture time: if meanwhile another detector
-finds something strong in the same conversation or the same rows, it corroborates that alert; if
-another one says something weak about the same device or conversation, both are one alert of the
-kind `SEVERAL`; and if nobody agrees, it is told by itself, as info. Each finding is told exactly
-once.
+A dangerous operation says more than that it is new: novelty's finding goes into policy's. What
+another detector flagged over the same messages is told in the alert of the one that says most of
+it. What only follows from something else (more traffic than usual, a pace that changed:
+`causality.TELLERS`) waits for `PATIENCE`, and is told in the alert of what it follows from.
+
+A weak finding says little by itself. It waits for a minute of capture time: if meanwhile another
+detector finds something strong in the same conversation or the same rows, it corroborates that
+alert; if another one says something weak about the same device or conversation, both are one alert
+of the kind `SEVERAL`; and if nobody agrees, it is told by itself, as info.
+
+Each finding is told exactly once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
+from otids.alerts.causality import RANKS, is_consequence, may_hold, order_of
 from otids.alerts.merging import SEVERAL
-from otids.detectors.base import MOST_FRAMES, Cause, Finding, State, StateError
+from otids.alerts.waiting import (
+    MOST_HELD,
+    MOST_KEPT,
+    Held,
+    Memory,
+    Place,
+    Subject,
+    Told,
+    Waiting,
+    is_whole,
+    subjects_of,
+    tells,
+    told_of,
+)
+from otids.detectors.base import Cause, Finding, State, StateError
 from otids.learning.accepted import flat
-from otids.learning.memory import is_group
 from otids.traffic import ConversationName, EndpointName
 
 WINDOW = 60
 """Seconds of capture time within which findings are about one cause."""
-MOST_HELD = 1_024
-"""Weak findings that wait; the oldest is told by itself when there are more."""
-MOST_KEPT = 4_096
-"""Conversations with strong findings, and subjects agreed upon, that are kept in mind."""
-MOST_PARTS = 1_024
-"""Entries of one list of a finding that a saved state may hold."""
-
-Subject: TypeAlias = EndpointName | ConversationName
-"""What a weak finding is about."""
-
-
-class _Strong(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A strong finding in a conversation: where it was told, and when."""
-
-    conversation: ConversationName
-    detector: str
-    kind: str
-    cause: Cause
-    second: int
+PATIENCE = 10
+"""Seconds of capture time for which a consequence waits for what it follows from."""
 
 
 class _Agreed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,10 +56,11 @@ class _Agreed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AgreementState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The checked form: what waits (since when), what was strong, and what was agreed upon."""
+    """The checked form: what waits (since when), what was told, and what was agreed upon."""
 
-    held: Annotated[list[tuple[int, Finding]], msgspec.Meta(max_length=MOST_HELD)]
-    strong: Annotated[list[_Strong], msgspec.Meta(max_length=MOST_KEPT)]
+    held: Held
+    patient: Held
+    told: Annotated[list[Told], msgspec.Meta(max_length=MOST_KEPT)]
     agreed: Annotated[list[_Agreed], msgspec.Meta(max_length=MOST_KEPT)]
 
 
@@ -68,144 +71,129 @@ class Agreement:
         self._clear()
 
     def _clear(self) -> None:
-        self._number = 0
-        self._held: dict[int, tuple[int, Finding]] = {}  # by number, in order of time
-        self._about: dict[Subject, dict[str, dict[int, None]]] = {}  # numbers, by detector
-        self._strong: dict[tuple[ConversationName, str], _Strong] = {}
-        self._strong_in: dict[ConversationName, dict[str, None]] = {}  # detectors
+        self._second = 0
+        self._held = Waiting()  # weak findings
+        self._patient = Waiting()  # consequences
+        self._told = Memory()
         self._agreed: dict[Subject, tuple[Cause, int]] = {}
+
+    def due(self) -> int | None:
+        """The second in which what waits for its cause is told, whatever is heard until then."""
+        since = self._patient.since
+        return None if since is None else since + PATIENCE
 
     def take(self, findings: Iterable[Finding], second: int) -> list[Finding]:
         """Take the findings of the tick of `second`; return what is to be told now, and where.
 
         What joins an alert comes after the finding that opens it.
         """
-        told = list(self._let_go(lambda since: since + WINDOW <= second))
+        self._second = second
+        self._told.forget(second - WINDOW)
+        while self._agreed and next(iter(self._agreed.values()))[1] <= second - WINDOW:
+            del self._agreed[next(iter(self._agreed))]
+        told = list(self._held.let_go(second - WINDOW))
+        ripe = list(self._patient.let_go(second - PATIENCE))
         findings = fold(findings)
-        if not findings:
+        if not findings and not ripe:
             return told
-        strong = [one for one in findings if not one.weak]
+        strong = sorted((one for one in findings if not one.weak), key=_rank)
+        places: dict[int, Place] = {}
+        told.extend(self._tell_strong(ripe, strong, places))
         weak = [one for one in findings if one.weak]
-        told += strong
-        for one in strong:
-            told.extend(self._corroborated(one, second))
-        holders = holders_of(weak, strong)
-        for one, holder in zip(weak, holders, strict=True):
+        for one, holder in zip(weak, holders_of(weak, strong), strict=True):
             held = replace(one, rows={})
-            if holder is not None:
-                told.append(_joined(held, (holder.kind, holder.cause)))
-            elif (place := self._place_of(held, second)) is not None:
+            place = places.get(id(holder)) or self._place_of(held)
+            if place is not None:
                 told.append(_joined(held, place))
             else:
-                told.extend(self._hold(held, second))
+                told.extend(self._hold(held))
         return told
 
     def interrupt(self) -> list[Finding]:
         """Time does not go on from here: what waits is told as it is, and nothing is kept."""
-        told = list(self._let_go(lambda _: True))
+        ripe = list(self._patient.let_go(self._second))
+        told = [*self._tell_strong(ripe, [], {}), *self._held.let_go(self._second)]
         self._clear()
         return told
 
-    # --- what was strong -------------------------------------------------------------------------
+    # --- what is strong --------------------------------------------------------------------------
 
-    def _corroborated(self, strong: Finding, second: int) -> Iterator[Finding]:
-        """Keep a strong finding in mind; what waited for it joins it."""
+    def _tell_strong(
+        self, ripe: Sequence[Finding], fresh: Sequence[Finding], places: dict[int, Place]
+    ) -> Iterator[Finding]:
+        """Tell what waited long enough (`ripe`) and what is new, or let it wait.
+
+        In `places` it is said in which alert each of the new ones is told.
+        """
+        has_waited = set(map(id, ripe))
+        holder_of = dict(zip(map(id, fresh), holders_of(fresh, fresh, may_hold), strict=True))
+        for one in sorted((*ripe, *fresh), key=order_of):
+            place = places.get(id(holder_of.get(id(one)))) or self._told.teller(one)
+            if place is not None:
+                places[id(one)] = place
+                yield _joined(one, place)
+            elif id(one) in has_waited or not is_consequence(one):
+                places[id(one)] = one.kind, one.cause
+                yield one
+                yield from self._corroborated(one)
+            else:
+                if len(self._patient) >= MOST_HELD:
+                    yield self._patient.oldest()
+                self._patient.add(replace(one, rows={}), self._second)
+
+    def _corroborated(self, strong: Finding) -> Iterator[Finding]:
+        """Keep in mind what was told; what waited for it joins it."""
+        told = told_of(strong, self._second)
+        self._told.add(told)
+        place = strong.kind, strong.cause
+        for waiting in (self._patient, self._held):
+            for number in waiting.about_any(told.devices):
+                if tells(told, waiting[number]):
+                    yield _joined(waiting.take(number), place)
         name = strong.conversation
-        if name is None:
-            return
-        self._strong.pop((name, strong.detector), None)
-        self._strong[name, strong.detector] = _Strong(
-            name, strong.detector, strong.kind, strong.cause, second
-        )
-        self._strong_in.setdefault(name, {})[strong.detector] = None
-        while len(self._strong) > MOST_KEPT:
-            self._drop_strong(next(iter(self._strong)))
-        for number in [
-            number
-            for detector, numbers in self._about.get(name, {}).items()
-            if detector != strong.detector
-            for number in numbers
-        ]:
-            yield _joined(self._taken(number), (strong.kind, strong.cause))
+        if name is not None:
+            for number in self._held.about_any([name]):
+                if self._held[number].detector != strong.detector:
+                    yield _joined(self._held.take(number), place)
 
-    def _drop_strong(self, key: tuple[ConversationName, str]) -> None:
-        del self._strong[key]
-        name, detector = key
-        del self._strong_in[name][detector]
-        if not self._strong_in[name]:
-            del self._strong_in[name]
+    # --- what is weak ----------------------------------------------------------------------------
 
-    def _place_of(self, weak: Finding, second: int) -> tuple[str, Cause] | None:
+    def _place_of(self, weak: Finding) -> Place | None:
         """Find the alert to which a weak finding belongs: a strong one, or an agreement."""
         name = weak.conversation
-        if name is not None:
-            found = [
-                one
-                for detector in self._strong_in.get(name, ())
-                if detector != weak.detector
-                and (one := self._strong[name, detector]).second + WINDOW > second
-            ]
-            if found:
-                latest = max(found, key=lambda one: (one.second, one.detector))
-                return latest.kind, latest.cause
-        for subject in _subjects(weak):
-            cause, last = self._agreed.get(subject, ((), -WINDOW))
-            if cause and last + WINDOW > second:
-                self._agree(weak, cause, second)
+        place = self._told.latest(name, weak.detector) if name is not None else None
+        if place is None:
+            place = self._told.teller(weak)
+        if place is not None:
+            return place
+        for subject in subjects_of(weak):
+            if subject in self._agreed:
+                cause, _ = self._agreed[subject]
+                self._agree(weak, cause)
                 return SEVERAL, cause
         return None
 
-    # --- what waits ------------------------------------------------------------------------------
-
-    def _hold(self, weak: Finding, second: int) -> Iterator[Finding]:
+    def _hold(self, weak: Finding) -> Iterator[Finding]:
         """Let a weak finding wait, or join it with what others said of the same."""
-        subjects = _subjects(weak)
-        about = [self._about.get(subject, {}) for subject in subjects]
-        for subject, waiting in zip(subjects, about, strict=True):
-            if waiting.keys() - {weak.detector}:
+        subjects = subjects_of(weak)
+        for subject in subjects:
+            if self._held.about.get(subject, {}).keys() - {weak.detector}:
                 cause: Cause = ("agreement", *_spelled(subject))
-                numbers = {number for one in about for some in one.values() for number in some}
-                for one in [*map(self._taken, sorted(numbers)), weak]:
-                    self._agree(one, cause, second)
+                numbers = self._held.about_any(subjects)
+                for one in [*map(self._held.take, numbers), weak]:
+                    self._agree(one, cause)
                     yield _joined(one, (SEVERAL, cause))
                 return
         if len(self._held) >= MOST_HELD:
-            yield self._taken(next(iter(self._held)))
-        self._number += 1
-        self._held[self._number] = second, weak
-        self._note(weak)
+            yield self._held.oldest()
+        self._held.add(weak, self._second)
 
-    def _note(self, weak: Finding) -> None:
-        """Note what the last one that waits is about."""
-        for subject in _subjects(weak):
-            self._about.setdefault(subject, {}).setdefault(weak.detector, {})[self._number] = None
-
-    def _agree(self, one: Finding, cause: Cause, second: int) -> None:
+    def _agree(self, one: Finding, cause: Cause) -> None:
         """Whatever else is said of its devices and its conversation belongs to it as well."""
-        for subject in _subjects(one):
+        for subject in subjects_of(one):
             self._agreed.pop(subject, None)
-            self._agreed[subject] = cause, second
+            self._agreed[subject] = cause, self._second
         while len(self._agreed) > MOST_KEPT:
-            del self._agreed[next(iter(self._agreed))]
-
-    def _taken(self, number: int) -> Finding:
-        _, weak = self._held.pop(number)
-        for subject in _subjects(weak):
-            about = self._about[subject]
-            del about[weak.detector][number]
-            if not about[weak.detector]:
-                del about[weak.detector]
-            if not about:
-                del self._about[subject]
-        return weak
-
-    def _let_go(self, may_go: Callable[[int], bool]) -> Iterator[Finding]:
-        """Nobody agreed within the window: what waited is told by itself."""
-        while self._held and may_go(next(iter(self._held.values()))[0]):
-            yield self._taken(next(iter(self._held)))
-        while self._strong and may_go(next(iter(self._strong.values())).second):
-            self._drop_strong(next(iter(self._strong)))
-        while self._agreed and may_go(next(iter(self._agreed.values()))[1]):
             del self._agreed[next(iter(self._agreed))]
 
     # --- state -----------------------------------------------------------------------------------
@@ -221,7 +209,9 @@ class Agreement:
             )
             for subject, (cause, second) in self._agreed.items()
         ]
-        state = AgreementState(list(self._held.values()), list(self._strong.values()), agreed)
+        state = AgreementState(
+            self._held.state(), self._patient.state(), self._told.state(), agreed
+        )
         plain: State = msgspec.to_builtins(state)
         return plain
 
@@ -231,57 +221,36 @@ class Agreement:
             checked = msgspec.convert(state, AgreementState)
         except msgspec.ValidationError as error:
             raise StateError(f"the state of agreement is damaged: {error}") from error
-        if not all(_is_whole(one) for _, one in checked.held):
+        waiting = ((checked.held, True), (checked.patient, False))
+        if not all(is_whole(one, is_weak=weak) for some, weak in waiting for _, one in some):
             raise StateError("the state of agreement is damaged: a finding that cannot be")
         if any((one.device is None) is (one.conversation is None) for one in checked.agreed):
             raise StateError("the state of agreement is damaged: about nothing, or about two")
         self._clear()
         for second, one in checked.held:
-            self._number += 1
-            self._held[self._number] = second, one
-            self._note(one)
-        for strong in checked.strong:
-            self._strong[strong.conversation, strong.detector] = strong
-            self._strong_in.setdefault(strong.conversation, {})[strong.detector] = None
+            self._held.add(one, second)
+        for second, one in checked.patient:
+            self._patient.add(one, second)
+        for told in checked.told:
+            self._told.add(told)
         for agreed in checked.agreed:
             about = agreed.device or agreed.conversation
             if about is not None:
                 self._agreed[about] = agreed.cause, agreed.second
 
 
-def _joined(weak: Finding, place: tuple[str, Cause]) -> Finding:
-    return replace(weak, joins=place)
+def _rank(one: Finding) -> int:
+    return RANKS.get(one.detector, len(RANKS))
 
 
-def _subjects(weak: Finding) -> list[Subject]:
-    """What a finding is about, the narrowest first; who is everybody is nobody."""
-    devices = dict.fromkeys(
-        one
-        for one in (weak.target, weak.source)
-        if one is not None and one.address and not is_group(one.address)
-    )
-    return [*([weak.conversation] if weak.conversation else []), *devices]
+def _joined(one: Finding, place: Place) -> Finding:
+    return replace(one, joins=place)
 
 
 def _spelled(subject: Subject) -> Cause:
     if isinstance(subject, ConversationName):
         return ("conversation", *flat(subject))
     return ("device", *subject)
-
-
-def _is_whole(one: Finding) -> bool:
-    """Whether a saved finding is one that may wait."""
-    parts: Sequence[Sequence[Any]] = (one.points, one.members, one.accepts, one.baseline)
-    return (
-        one.weak
-        and not one.rows
-        and one.joins is None
-        and len(one.frames) <= 2 * MOST_FRAMES
-        and all(len(part) <= MOST_PARTS for part in parts)
-        and one.count >= 0
-        and one.frame_count >= 0
-        and 0 <= one.score <= 1
-    )
 
 
 # --- findings over the same rows ----------------------------------------------------------------
@@ -320,8 +289,18 @@ def _whole(named: Finding, folded: Sequence[Finding]) -> Finding:
     )
 
 
-def holders_of(findings: Sequence[Finding], among: Sequence[Finding]) -> list[Finding | None]:
-    """For each finding the first of another detector that has all of its rows; None if none has.
+def _may_hold(holder: Finding, one: Finding) -> bool:
+    return holder.detector != one.detector
+
+
+def holders_of(
+    findings: Sequence[Finding],
+    among: Sequence[Finding],
+    may_hold: Callable[[Finding, Finding], bool] = _may_hold,
+) -> list[Finding | None]:
+    """For each finding the first that `may_hold` it and has all of its rows; None if none has.
+
+    As a rule whatever another detector found may.
 
     Only those that have a finding's first row are compared with it, so that many findings over
     different rows cost no more than their rows.
@@ -343,7 +322,7 @@ def holders_of(findings: Sequence[Finding], among: Sequence[Finding]) -> list[Fi
             (
                 other
                 for other in having.get(_first_row(one), ())
-                if other.detector != one.detector and _has_rows(other, one)
+                if may_hold(other, one) and _has_rows(other, one)
             ),
             None,
         )

@@ -26,6 +26,7 @@ _Rank: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=len(SEVERITIES))]
 _Score: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Frames: TypeAlias = Annotated[tuple[int, ...], msgspec.Meta(max_length=2 * MOST_FRAMES)]
 _Functions: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=MOST_FUNCTIONS)]
+_Said: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_MEMBERS)]
 _Accepts: TypeAlias = Annotated[list[Cause], msgspec.Meta(max_length=MOST_TRACKED)]
 _Baseline: TypeAlias = Annotated[list[str], msgspec.Meta(max_length=MOST_BASELINE)]
 
@@ -82,6 +83,7 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     expected: str = ""
     observed: str = ""
     voice: tuple[int, float] = (-1, 0.0)  # rank and score of the finding that says so
+    said: _Said = ()  # its members
     first_seen: int
     last_seen: int
     count: _Natural = 0
@@ -139,19 +141,22 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def add(self, finding: Finding, rank: int, now: int) -> None:
         """Add a finding; what the bounds of lists cut off is still counted.
 
-        One that joins the alert of another cause adds to it, and changes nothing that it says.
+        One that joins the alert of another cause adds to it, and changes nothing that it says: it
+        is about the same messages once more, and a window may begin long before what is odd in it.
         """
         self.touched, self.changed = now, True
-        self.findings += 1
-        self.count += int(finding.count)
-        self.first_seen = min(self.first_seen, int(finding.first_seen))
         self.last_seen = max(self.last_seen, int(finding.last_seen))
         self.rank = max(self.rank, rank)
-        self._add_frames(finding)
         if finding.joins is None or self.kind == SEVERAL:
+            self.findings += 1
+            self.count += int(finding.count)
+            self.first_seen = min(self.first_seen, int(finding.first_seen))
             self.score = max(self.score, _score(finding))
+            self._add_frames(finding)
             self._add_parties(finding)
             self._add_members(finding)
+        elif finding.first_seen >= self.first_seen:
+            self._add_frames(finding)
         if finding.joins is None:
             self._add_words(finding, rank)
         else:
@@ -160,11 +165,13 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         self._add_accepts(finding)
 
     def _add_frames(self, finding: Finding) -> None:
+        before = len(self.frames)
         frames = sorted({*self.frames, *map(int, finding.frames)})
+        is_own = finding.joins is None or self.kind == SEVERAL
+        self.frame_count += int(finding.frame_count) if is_own else len(frames) - before
         if len(frames) > 2 * MOST_FRAMES:
             frames = frames[:MOST_FRAMES] + frames[-MOST_FRAMES:]
         self.frames = tuple(frames)
-        self.frame_count += int(finding.frame_count)
 
     def _add_parties(self, finding: Finding) -> None:
         """Keep what all findings have in common."""
@@ -181,6 +188,7 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if voice >= self.voice:
             self.voice = voice
             self.expected, self.observed = clean(finding.expected), clean(finding.observed)
+            self.said = tuple(map(clean, finding.members[:MOST_MEMBERS]))
 
     def _add_voice(self, finding: Finding) -> None:
         """Keep what somebody else says of the same."""
@@ -211,9 +219,7 @@ class Open(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         self.news = self.news or any(fresh)
 
     def _add_accepts(self, finding: Finding) -> None:
-        is_own = not self.storm and finding.joins is None
-        accepts = finding.accepts or (() if is_own else (finding.cause,))
-        for cause in map(plain_cause, accepts):
+        for cause in map(plain_cause, finding.accepts or (finding.cause,)):
             if len(self.accepts) < MOST_TRACKED and cause not in self.accepts:
                 self.accepts.append(cause)
 

@@ -11,6 +11,9 @@ from otids.alerts.wording import clean, fill, spell_count, spell_list, spell_poi
 from otids.traffic import EndpointName
 
 MOST_TITLE = 200
+MOST_IN_TITLE = 3
+"""Points of a title; all of them are in the record."""
+MOST_ALSO = 5
 MOST_EXPLANATION = 2000
 MOST_STEP = 600
 MOST_PATH = 1000
@@ -35,7 +38,8 @@ def render(
 ) -> Alert:
     """Word an open alert as its current revision."""
     values = _values(alert, assets)
-    title = fill(entry.many if alert.storm else entry.title, values)
+    points = spell_points(alert.points.seen, limit=MOST_IN_TITLE)
+    title = fill(entry.many if alert.storm else entry.title, {**values, "points": points})
     explanation = fill(entry.explanation, values)
     if alert.storm:
         explanation = (
@@ -101,6 +105,7 @@ def _values(alert: Open, assets: AssetNames) -> Mapping[str, str]:
         "target": _label(alert.target, assets) or devices,
         "conversation": _conversation(alert) or conversations,
         "protocol": _protocol(alert),
+        "service": _service(alert),
         "function": spell_list(alert.functions),
         "points": spell_points(alert.points.seen),
         "expected": _name_devices(_expected(alert), assets),
@@ -119,16 +124,25 @@ def _expected(alert: Open) -> str:
 
 
 def _observed(alert: Open) -> str:
-    """What was observed: of one finding its own words, of several all that they are made of."""
+    """What was observed: the words of the finding that speaks, and what else there is of it."""
     if alert.kind == SEVERAL:
         every = dict.fromkeys(one.observed for one in alert.voices.values())
         return clean("; ".join(every), MOST_JOINED)
     more = alert.findings - 1
     if alert.storm and more:
         return f"{alert.observed}, and {spell_count(more)} more like it"
-    if more and len(alert.members.seen) > 1:
-        return spell_list(list(alert.members.seen), more=alert.members.more)
+    also = _also(alert)
+    if more and also:
+        listed = spell_points(also, limit=MOST_ALSO, more=alert.members.more)
+        return f"{alert.observed}; also {listed}"
     return alert.observed
+
+
+def _also(alert: Open) -> list[str]:
+    """Members of which the finding that speaks says nothing; a point only without its value."""
+    said, seen = set(alert.said), alert.members.seen
+    valued = {member.partition(" = ")[0] for member in seen if " = " in member}
+    return [one for one in seen if one not in said | valued and one not in alert.observed]
 
 
 def _name_devices(text: str, assets: AssetNames) -> str:
@@ -142,6 +156,14 @@ def _conversation(alert: Open) -> str:
 
 def _protocol(alert: Open) -> str:
     return clean(alert.conversation.protocol) if alert.conversation else ""
+
+
+def _service(alert: Open) -> str:
+    """Name what is spoken, and on which port."""
+    if alert.conversation is None:
+        return ""
+    port = f"/{alert.conversation.port}" if alert.conversation.port else ""
+    return clean(f"{alert.conversation.protocol}{port}")
 
 
 def _party(endpoint: EndpointName | None, assets: AssetNames) -> Party | None:

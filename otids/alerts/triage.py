@@ -157,7 +157,7 @@ class Triage:
         self.counters["findings"] += 1
         self.counters["observations"] += int(finding.count)
         key = self._key(finding)
-        if key is None:  # what it belongs to is told no more
+        if key is None:  # what it belongs to is told no more, or it has an alert of its own
             finding = replace(finding, joins=None)
             key = self._own_key(finding)
         rank = self._rank(finding)
@@ -179,9 +179,14 @@ class Triage:
         return rank_of(finding, self.catalogue.entry(finding.kind).severity, self._assets)
 
     def _key(self, finding: Finding) -> tuple[str, Cause] | None:
-        """Find which alert a finding belongs to; None if it would join one that is not open."""
+        """Find which alert a finding belongs to; None if it is that of its own cause after all.
+
+        What could stand alone goes on in its own alert while that is open.
+        """
         if finding.joins is None or finding.joins[0] == SEVERAL:
             return self._own_key(finding)
+        if not finding.weak and (finding.kind, plain_cause(finding.cause)) in self._open:
+            return None
         kind, cause = finding.joins[0], plain_cause(finding.joins[1])
         found = (cause, *(_storm(who) for who in self._bounds(finding)))
         return next(((kind, one) for one in found if (kind, one) in self._open), None)

@@ -9,6 +9,7 @@ UNKNOWN: Mapping[str, str] = {
     "target": "an unknown device",
     "conversation": "an unknown conversation",
     "protocol": "an unknown protocol",
+    "service": "several ports",
     "function": "no function in particular",
     "points": "no point in particular",
     "expected": "not stated",
@@ -95,17 +96,17 @@ def spell_list(parts: Sequence[str], *, limit: int = MOST_LISTED, more: int = 0)
 
 _POINT = re.compile(
     r"(?P<kind>[a-z][a-z -]*?) (?P<first>\d{1,18})(?:–(?P<last>\d{1,18}))?"
-    r"(?: of unit (?P<unit>\d{1,10}))?"
+    r"(?: of unit (?P<unit>\d{1,10}))?(?P<form> \([a-z0-9-]{1,20}\))?"
 )
 
 
-def spell_points(points: Iterable[str], *, limit: int = MOST_LISTED) -> str:
+def spell_points(points: Iterable[str], *, limit: int = MOST_LISTED, more: int = 0) -> str:
     """Spell points together: "holding registers 10–14 and 20 of unit 1".
 
-    Takes points and ranges as `PointName` and `RangeName` spell them; whatever is not of that
-    form (points with names) is listed as it is.
+    Takes points and ranges as `PointName` and `RangeName` spell them, and what two registers form
+    as a detector does; whatever is not of that form (points with names) is listed as it is.
     """
-    ranges: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    ranges: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
     others: list[str] = []
     for point in points:
         match = _POINT.fullmatch(point)
@@ -113,12 +114,14 @@ def spell_points(points: Iterable[str], *, limit: int = MOST_LISTED) -> str:
             others.append(point)
             continue
         first = int(match["first"])
-        group = ranges.setdefault((match["kind"], match["unit"] or ""), [])
+        key = match["kind"], match["unit"] or "", match["form"] or ""
+        group = ranges.setdefault(key, [])
         group.append((first, int(match["last"] or first)))
     spelled = [
-        _spell_group(kind, unit, _join(group), limit) for (kind, unit), group in ranges.items()
+        _spell_group(kind, unit, sorted(group) if form else _join(group), limit) + form
+        for (kind, unit, form), group in ranges.items()
     ]
-    return spell_list([*spelled, *others], limit=limit)
+    return spell_list([*spelled, *others], limit=limit, more=more)
 
 
 def _join(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

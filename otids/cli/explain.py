@@ -38,6 +38,8 @@ EXAMPLES = examples(
 )
 
 FRAMES_SHOWN = 3
+SELF_EVIDENT = frozenset({"novelty", "policy"})
+"""Detectors whose verdicts rest on single messages, not on what came before."""
 
 
 def register(app: typer.Typer) -> None:
@@ -253,13 +255,29 @@ def _judge_again(folder: StateFolder, found: StoredAlert, evidence: Path | None)
     kind = found.record["kind"]
     if any(one.kind == kind and one.cause == found.cause for one in told):
         return _Verdict(is_same=True, words="the evidence gives the same verdict again")
-    others = ", ".join(sorted({one.kind for one in told}))
-    words = f"the evidence gives another verdict: {others or 'nothing is told'}"
     standing = [
         one
         for one in folder.store.decisions()
         if one.undone_at is None and set(one.causes) & set(found.causes)
     ]
+    if not standing and _rests_on_more(found.record):
+        words = (
+            "the evidence alone cannot give this verdict: it rests on more traffic than the "
+            f"evidence holds; judge the whole capture for that ({found.record['capture']})"
+        )
+        return _Verdict(is_same=False, words=words)
+    others = ", ".join(sorted({one.kind for one in told}))
+    words = f"the evidence gives another verdict: {others or 'nothing is told'}"
     if standing:
         words += f" (accepted by decision {standing[0].number})"
     return _Verdict(is_same=False, words=words)
+
+
+def _rests_on_more(record: Mapping[str, Any]) -> bool:
+    """Whether a verdict rests on when, how often or after what something came, or on many frames.
+
+    Only what a message says by itself (that it is new, or breaks a rule) comes out of its own
+    frames for certain.
+    """
+    is_plain = record["detector"] in SELF_EVIDENT
+    return not is_plain or record["frame_count"] > len(record["frames"])

@@ -97,11 +97,13 @@ def frames_of(frames: Any) -> tuple[int, ...]:
     return tuple(int(frame) for frame in distinct)
 
 
-def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding:
+def finding_over(
+    tick: Tick, rows: Mapping[str, Array], *, says_values: bool = False, **parts: Any
+) -> Finding:
     """A finding over `rows` (by table), dated, numbered and counted by them.
 
     What is counted are messages but for responses. `parts` are the other fields; what was
-    written is added to `observed` and `members`.
+    written is added to `observed` and `members`, unless the detector `says_values` itself.
     """
     times, frames, volume, count, activity = [], [], 0, 0, ""
     for table, places in rows.items():
@@ -121,7 +123,7 @@ def finding_over(tick: Tick, rows: Mapping[str, Array], **parts: Any) -> Finding
                 activity = ACTIVITIES[does[_GRAVITY[does].argmax()]]
     moments = np.concatenate(times) if times else np.array([tick.second * SECOND])
     numbers = np.unique(np.concatenate(frames))
-    if values := written(tick, rows.get("messages")):
+    if not says_values and (values := written(tick, rows.get("messages"))):
         parts["observed"] += f"; written: {spell_list(values)}"
         parts["members"] = (*parts.get("members", ()), *values)[:MOST_MEMBERS]
     return Finding(

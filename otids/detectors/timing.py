@@ -35,7 +35,13 @@ from otids.learning.timing_words import (
     spell_span,
     spell_who,
 )
-from otids.learning.words import distinct, spell_function, spell_message, spell_points
+from otids.learning.words import (
+    distinct,
+    spell_function,
+    spell_list,
+    spell_message,
+    spell_points,
+)
 from otids.traffic import SECOND, Array, SymbolName, Tick, function_name
 
 NAME = "timing"
@@ -389,7 +395,7 @@ class Timing(Detector):
             {"messages": places},
             detector=NAME,
             kind=f"{NAME}.slow-answers",
-            cause=(NAME, "slow-answers", *flat(about)),
+            cause=(NAME, "slow-answers", *about.server, about.protocol, about.port),
             expected=f"{about.server} answers {spell_who(names[0])} within "
             f"{spell_span(bound)} (99.9 % of {count:,} learned answers)",
             observed=f"{window[1]} of its last {window[0]} answers took "
@@ -596,4 +602,5 @@ def _observed_silence(found: Silence) -> str:
             f"unit {unit} of {about.server} is no longer polled by {about.client}; "
             f"last heard {since} ago"
         )
-    return f"last heard {since} ago, while other requests between the two go on"
+    said = spell_list(map(spell_message, found.symbols), "; ", most=2)
+    return f"{said} last heard {since} ago, while other requests between the two go on"

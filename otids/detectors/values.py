@@ -477,6 +477,7 @@ def _finding(
     return finding_over(
         tick,
         {"messages": rows},
+        says_values=True,
         detector=NAME,
         kind=f"{NAME}.{word}",
         cause=(NAME, word, server.vlan, server.address, unit)

@@ -359,13 +359,15 @@ def _finding(watch: Watch, excess: Excess) -> Finding:
     in_a_row = int(ledger["told"][row]) + 1
     again = f", and so for {in_a_row} windows in a row" if in_a_row > 1 else ""
     source, target = _parties(watch, name, features)
+    who = name.client if watch.over == "conversations" else name  # who sends, and who receives
     return Finding(
         kind=f"{NAME}.unusual" if watch.over == "conversations" else f"{NAME}.unusual-device",
         cause=cause,
         count=max(1, int(excess.measured[NAMES.index("messages")])),
-        expected=f"in {watch.window} seconds {spell_list(usual(ledger, row, features), '; ')}"
+        expected=f"{who}, in {watch.window} seconds: "
+        f"{spell_list(usual(ledger, row, features), '; ')}"
         f" ({int(ledger['windows'][row]):,} windows learned)",
-        observed=f"in {watch.window} seconds "
+        observed=f"{who}, in {watch.window} seconds: "
         f"{spell_list(moved(ledger, row, excess.measured, features), '; ')}{again}",
         score=_sureness(watch, excess),
         source=source,

@@ -190,7 +190,7 @@ def _excess(points: Points, one: Deviation) -> float:
 def _range(points: Points, one: Deviation, what: str) -> Words:
     excess = _excess(points, one)
     return Words(
-        f"{what} {spell_span(points, one.row)}",
+        f"{what}: {spell_span(points, one.row)}",
         f"{what} is {spell_value(one.value)}",
         "medium" if excess >= FAR_OUT else "low",
         weak=excess < SLIGHT,
@@ -202,7 +202,7 @@ def _written(points: Points, one: Deviation, what: str) -> Words:
     is_setting = points["writes"][one.row] > 0 and not points["bit"][one.row]
     grave = "high" if excess >= FAR_OUT else "medium"
     return Words(
-        f"{what} {spell_span(points, one.row, written=True)}",
+        f"{what}: {spell_span(points, one.row, written=True)}",
         f"{what} is set to {spell_value(one.value)}",
         grave if is_setting else "low",
         weak=not points["writes"][one.row],  # that somebody writes here at all is the news
@@ -214,7 +214,7 @@ def _state(points: Points, one: Deviation, what: str) -> Words:
     is_text = type_ not in {CONSTANT, STATES}
     now = "another text" if is_text else spell_value(one.value)
     return Words(
-        f"{what} {spell_states(points, one.row, type_)}", f"{what} is {now}", "low", weak=True
+        f"{what}: {spell_states(points, one.row, type_)}", f"{what} is {now}", "low", weak=True
     )
 
 

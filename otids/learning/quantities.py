@@ -62,9 +62,9 @@ def spell_span(columns: Columns, row: int, *, written: bool = False) -> str:
     if written and not writes:
         return f"{said} (never written)"
     if written:
-        return f"{said} ({writes} {'write' if writes == 1 else 'writes'} learned)"
+        return f"{said} ({writes:,} {'write' if writes == 1 else 'writes'} learned)"
     changes = int(columns["ups"][row] + columns["downs"][row])
-    return f"{said} ({changes} {'change' if changes == 1 else 'changes'} learned)"
+    return f"{said} ({changes:,} {'change' if changes == 1 else 'changes'} learned)"
 
 
 def spell_states(columns: Columns, row: int, type_: int) -> str:

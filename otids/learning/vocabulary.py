@@ -7,7 +7,15 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 
 from otids.learning.intervals import Intervals
-from otids.traffic import NO_SUBFUNCTION, RangeName, SymbolName, function_name, status_name
+from otids.traffic import (
+    FILE_RECORD,
+    NO_SUBFUNCTION,
+    RangeName,
+    SymbolName,
+    function_name,
+    spell_objects,
+    status_name,
+)
 
 MOST_FUNCTIONS = 4_096
 MOST_UNITS = 1_024
@@ -165,10 +173,15 @@ class Vocabulary:
         lines = []
         for key in sorted(self.items):
             if access in {"", key.access} and kind in {"", key.kind}:
-                spans = ", ".join(spell_span(start, end) for start, end in self.items[key])
-                what = f"{key.kind} {key.name or spans}".strip()
+                what = f"{key.kind} {key.name}" if key.name else self._spell_spans(key)
                 lines.append(f"{key.access} {what}" + (f" of unit {key.unit}" if key.unit else ""))
         return lines
+
+    def _spell_spans(self, key: ItemKey) -> str:
+        spans = self.items[key]
+        if key.kind == FILE_RECORD and spans:
+            return ", ".join(spell_objects(key.kind, start, end - 1) for start, end in spans)
+        return f"{key.kind} {', '.join(spell_span(start, end) for start, end in spans)}".strip()
 
     def state(self) -> dict[str, Any]:
         """Everything known, as plain data in a fixed order."""

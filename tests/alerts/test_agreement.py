@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otids.alerts import agreement as module
-from otids.alerts.agreement import WINDOW, Agreement, fold, holders_of
+from otids.alerts import waiting
+from otids.alerts.agreement import PATIENCE, WINDOW, Agreement, fold, holders_of
 from otids.alerts.catalogue import Catalogue
 from otids.alerts.merging import SEVERAL
 from otids.alerts.triage import Origin, Triage
@@ -156,6 +157,159 @@ def test_folding_costs_no_more_than_its_rows() -> None:
     assert folded[7].accepts == (("policy", 7), ("novelty", 7))
 
 
+# --- what follows from something else ------------------------------------------------------------
+
+
+def rows(*numbers: int, table: str = "messages") -> dict[str, np.ndarray[Any, Any]]:
+    return {table: np.array(numbers)}
+
+
+@pytest.mark.parametrize(
+    ("holder", "one", "held"),
+    [
+        (
+            {"detector": "novelty", "activity": "write"},
+            {"detector": "values", "activity": "write"},
+            1,
+        ),
+        ({"detector": "protocol"}, {"detector": "novelty"}, 1),
+        ({"detector": "flood"}, {"detector": "timing"}, 1),
+        ({"detector": "policy", "severity": "critical"}, {"detector": "values"}, 1),
+        ({"detector": "policy", "severity": "info"}, {"detector": "values"}, 0),
+        (
+            {"detector": "flood", "activity": "write"},
+            {"detector": "values", "activity": "write"},
+            0,
+        ),
+        (
+            {"detector": "scan", "activity": "write"},
+            {"detector": "novelty", "activity": "write"},
+            0,
+        ),
+        ({"detector": "flood"}, {"detector": "values"}, 0),
+        ({"detector": "scan"}, {"detector": "novelty", "kind": "novelty.new-endpoint"}, 0),
+        ({"detector": "timing"}, {"detector": "flood"}, 0),
+        ({"detector": "addressing"}, {"detector": "addressing", "kind": "addressing.other"}, 0),
+    ],
+)
+def test_over_the_same_rows_one_tells_it(
+    holder: dict[str, Any], one: dict[str, Any], held: int
+) -> None:
+    first = strong(**holder, rows=rows(1, 2, 3))
+    second = strong(**{"cause": ("second",), **one}, rows=rows(2))
+    told = Agreement().take([second, first], 1)
+    place = first.kind, first.cause
+    assert {each.detector: each.joins for each in told if each.cause == ("second",)} == {
+        second.detector: place if held else None
+    }
+    beyond = strong(**{"cause": ("second",), **one}, rows=rows(3, 4))
+    assert all(each.joins is None for each in Agreement().take([beyond, first], 1))
+
+
+@pytest.mark.parametrize(
+    ("teller", "one", "is_told"),
+    [
+        ({"kind": "flood.requests"}, {"kind": "timing.fast"}, True),
+        ({"kind": "flood.requests"}, {"kind": "volume.unusual"}, True),
+        ({"kind": "flood.requests"}, {"kind": "volume.unusual", "target": OTHER}, False),
+        ({"kind": "scan.hosts", "target": None}, {"kind": "volume.unusual"}, True),
+        ({"kind": "scan.ports"}, {"kind": "volume.unusual-device", "source": PLC}, True),
+        ({"kind": "scan.ports"}, {"kind": "volume.unusual-device", "source": OTHER}, False),
+        ({"kind": "volume.unusual"}, {"kind": "volume.unusual-device", "source": HMI}, True),
+        ({"kind": "scan.ports"}, {"kind": "novelty.new-conversation", "severity": "low"}, True),
+        ({"kind": "values.step"}, {"kind": "volume.unusual"}, False),
+        ({"kind": "policy.ours"}, {"kind": "volume.unusual"}, False),
+        (
+            {"kind": "timing.slow-answers", "source": PLC, "target": HMI},
+            {"kind": "timing.silence", "source": OTHER, "target": PLC},
+            True,
+        ),
+        (
+            {"kind": "timing.slow-answers", "source": PLC, "target": HMI},
+            {"kind": "timing.silence", "source": HMI, "target": OTHER},
+            False,
+        ),
+        ({"kind": "values.out-of-range", "points": ("a", "b")}, {"kind": "values.step"}, False),
+        (
+            {"kind": "values.out-of-range", "points": ("a", "b")},
+            {"kind": "values.step", "points": ("b",)},
+            True,
+        ),
+    ],
+)
+@pytest.mark.parametrize("first", ["teller", "one"])
+def test_a_consequence_is_told_with_its_cause(
+    first: str, teller: dict[str, Any], one: dict[str, Any], is_told: bool
+) -> None:
+    told_first = strong(
+        str(teller["kind"]).partition(".")[0],
+        cause=("teller",),
+        **{
+            "conversation": None,
+            **teller,
+        },
+    )
+    follows = {"cause": ("one",), "conversation": TALK, **one}
+    if one["kind"] == "volume.unusual-device":
+        follows |= {"conversation": None, "target": None}
+    one_ = strong(str(one["kind"]).partition(".")[0], **follows)
+    agreement = Agreement()
+    pair = [told_first, one_] if first == "teller" else [one_, told_first]
+    told = [*agreement.take(pair[:1], 100), *agreement.take(pair[1:], 100 + PATIENCE - 1)]
+    told += agreement.take([], 100 + 3 * PATIENCE)
+    (where,) = [each.joins for each in told if each.cause == ("one",)]
+    if teller["kind"] == "volume.unusual" and first == "teller":
+        assert where == ("volume.unusual", ("teller",)), "both waited"
+    assert where == ((told_first.kind, told_first.cause) if is_told else None)
+
+
+def test_it_waits_no_longer_than_it_must() -> None:
+    agreement = Agreement()
+    one = strong("timing", kind="timing.fast", frames=(5,))
+    assert agreement.take([one], 100) == []
+    assert agreement.due() == 100 + PATIENCE
+    assert agreement.take([], 100 + PATIENCE - 1) == []
+    assert agreement.take([], 100 + PATIENCE) == [one]
+    assert agreement.due() is None
+    late = strong("flood", kind="flood.requests")
+    assert agreement.take([late], 101 + PATIENCE) == [late]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detector": "timing", "kind": "timing.silence", "conversation": None},
+        {"detector": "novelty", "kind": "novelty.new-conversation", "severity": None},
+        {"detector": "values", "kind": "values.out-of-range"},
+        {"detector": "timing", "kind": "timing.all-silent", "conversation": None},
+    ],
+)
+def test_what_is_grave_waits_for_nothing(changes: dict[str, Any]) -> None:
+    (told,) = Agreement().take([strong(**changes)], 1)
+    assert told.joins is None
+
+
+def test_an_interruption_tells_what_waits_in_its_place() -> None:
+    agreement = Agreement()
+    device = strong("volume", kind="volume.unusual-device", conversation=None, cause=("d",))
+    assert agreement.take([device, strong("volume", kind="volume.unusual")], 1) == []
+    assert places(agreement.interrupt()) == [("volume", None), ("volume", "volume.unusual")]
+    assert agreement.due() is None
+
+
+def test_many_consequences_are_found_by_what_they_are_about() -> None:
+    agreement = Agreement()
+    for place in range(2_000):
+        name = EndpointName(0, f"10.1.{place // 256}.{place % 256}")
+        talk = TALK._replace(client=name)
+        one = strong(
+            "timing", kind="timing.fast", cause=("t", place), source=name, conversation=talk
+        )
+        agreement.take([one], 1)
+    state = agreement.state()
+    assert len(state["patient"]) == waiting.MOST_HELD
+
+
 # --- what people are told ----------------------------------------------------------------------
 
 
@@ -208,6 +362,28 @@ def test_corroboration_changes_neither_words_nor_severity(triage: Triage) -> Non
     ]
 
 
+def test_what_could_stand_alone_goes_on_in_its_own_alert(triage: Triage) -> None:
+    (own,) = triage.take([strong("novelty", cause=("own",), frames=(3,))], START)
+    triage.take([strong("scan", cause=("scan",))], START + SECOND)
+    joins = ("scan.grave", ("scan",))
+    triage.take([strong("novelty", cause=("own",), joins=joins, frames=(9,))], START + 2 * SECOND)
+    last = {one.kind: one for one in triage.finish(START + 3 * SECOND)}
+    assert last["novelty.grave"].id == own.id
+    assert last["novelty.grave"].frames == (3, 9)
+    assert "scan.grave" not in last, "nothing came to it"
+
+
+def test_a_consequence_adds_neither_count_nor_what_came_before(triage: Triage) -> None:
+    flood = strong("flood", cause=("flood",), frames=(5,), count=40)
+    joins = (flood.kind, flood.cause)
+    before = weak("volume", joins=joins, frames=(1, 99), count=60, first_seen=START - SECOND)
+    after = weak("timing", joins=joins, frames=(5, 6), count=7, frame_count=2)
+    (last,) = triage.take([flood, before, after], START)
+    assert (last.count, last.frames, last.frame_count) == (40, (5, 6), 2)
+    assert last.first_seen == START
+    assert last.accepts == (("flood",), ("volume", "odd"), ("timing", "odd"))
+
+
 def test_what_joins_an_alert_that_is_gone_is_told_by_itself(triage: Triage) -> None:
     (told,) = triage.take([weak(joins=("values.grave", ("long", "gone")))], START)
     assert (told.kind, told.severity) == ("timing.odd", "info")
@@ -216,16 +392,24 @@ def test_what_joins_an_alert_that_is_gone_is_told_by_itself(triage: Triage) -> N
 
 # --- whatever comes ----------------------------------------------------------------------------
 
+FOLLOWING = {
+    "timing": "timing.fast",
+    "volume": "volume.unusual-device",
+    "values": "values.step",
+    "flood": "flood.requests",
+    "scan": "scan.ports",
+}
 FINDINGS = st.builds(
     lambda detector, is_weak, talk, target, source, row: (weak if is_weak else strong)(
         detector,
+        **({"kind": FOLLOWING[detector], "cause": (detector, row)} if row % 2 else {}),
         conversation=TALK._replace(port=talk) if talk else None,
         target=target,
         source=source,
         rows={"messages": np.array([row])},
         frames=(row + 1,),
     ),
-    st.sampled_from(["timing", "volume", "values"]),
+    st.sampled_from(["timing", "volume", "values", "flood", "scan"]),
     st.booleans(),
     st.integers(0, 2),
     st.sampled_from([PLC, OTHER, None]),
@@ -263,7 +447,6 @@ def test_each_finding_is_told_once_and_a_restart_changes_nothing(
             if one.joins is None:
                 opened.add((one.kind, one.cause))
             else:
-                assert one.weak
                 assert one.joins[0] == SEVERAL or one.joins in opened
     assert told_of(play, at) == told
 
@@ -271,17 +454,18 @@ def test_each_finding_is_told_once_and_a_restart_changes_nothing(
 @given(play=PLAYS)
 def test_what_waits_is_bounded(play: list[tuple[int, list[Finding]]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "MOST_HELD", 2)
-        patch.setattr(module, "MOST_KEPT", 2)
+        for each in (module, waiting):
+            patch.setattr(each, "MOST_HELD", 2)
+            patch.setattr(each, "MOST_KEPT", 2)
         agreement, second, told = Agreement(), 0, 0
         for step, findings in play:
             second += step
             told += len(agreement.take(findings, second))
             state = agreement.state()
-            assert max(len(state["held"]), len(state["strong"]), len(state["agreed"])) <= 2
+            assert max(map(len, state.values())) <= 2
         told += len(agreement.interrupt())
         assert told == sum(len(findings) for _, findings in play)
-        assert (agreement._about, agreement._strong_in) == ({}, {})
+        assert not any(map(len, agreement.state().values()))
 
 
 @pytest.mark.parametrize(
@@ -290,7 +474,8 @@ def test_what_waits_is_bounded(play: list[tuple[int, list[Finding]]]) -> None:
         {"held": None},
         {"held": [[1, {}]]},
         {"more": 1},
-        {"strong": [{"kind": "x"}]},
+        {"told": [{"kind": "x"}]},
+        {"patient": [[1, {}]]},
         {"agreed": [{"device": None, "conversation": None, "cause": ["a"], "second": 1}]},
     ],
 )

@@ -198,7 +198,7 @@ def test_scores_are_bounded(triage: Triage) -> None:
 
 def test_unlisted_kinds_are_told_and_counted(triage: Triage) -> None:
     [alert] = take(triage, write_finding(kind="brand.new"))
-    assert (alert.title, alert.severity) == ("Unusual: write single coil", "medium")
+    assert (alert.title, alert.severity) == ("write single coil", "medium")
     assert (alert.kind, triage.counters["unlisted"]) == ("brand.new", 1)
 
 

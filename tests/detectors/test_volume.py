@@ -130,7 +130,7 @@ def test_many_connections_of_a_device_are_told_of_the_device() -> None:
     (only,) = told
     assert only.kind == "volume.unusual-device"
     assert only.source == (0, HMI)
-    assert "60 connections opened" in only.observed
+    assert "60 connections tried" in only.observed
 
 
 # --- what is not told ----------------------------------------------------------------------------

@@ -71,7 +71,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("writes", 3, True, "commands that change something"),
     Feature("errors", 3, True, "refusals"),
     Feature("retransmissions", 5, True, "retransmissions"),
-    Feature("connections", 3, True, "connections opened"),
+    Feature("connections", 3, True, "connections tried"),
     Feature("functions", 3, True, "different functions"),
     Feature("sent_frame_size", 100, False, "in each frame sent"),
     Feature("received_frame_size", 100, False, "in each frame received"),
