@@ -54,6 +54,19 @@ def test_what_is_derived_again_changes_nothing(store: Store) -> None:
     assert store.alerts()[0]["observed"] == "then"
 
 
+def test_what_is_open_is_closed_for_a_reason_and_sinks_are_told(store: Store) -> None:
+    store.commit([write_alert("b" * 16, revision=4), write_alert("c" * 16, status="closed")])
+    assert store.close_open("the run ended") == 1
+    record = store.alert("b").record
+    assert (record["status"], record["revision"]) == ("closed", 5)
+    assert record["completeness"].endswith("the run ended")
+    assert list(record) == list(write_alert().record())
+    assert store.pending("any")[-1].record == record
+    assert store.alerts(status="open") == []
+    assert store.close_open("again") == 0
+    assert store.alert("c").record["revision"] == 1
+
+
 def test_a_failed_commit_leaves_nothing(store: Store) -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         store.commit([write_alert("b" * 16), write_alert("c" * 16, score=float("nan"))])

@@ -80,6 +80,13 @@ class EvidenceFolder:
                 notes[id] = "the evidence did not fit the quota of its folder"
         return Cuttings(names, notes, removed)
 
+    def holds(self, alert: str) -> bool:
+        """Whether there is evidence of the alert of an id."""
+        return (
+            _FIT_FOR_A_NAME.fullmatch(alert) is not None
+            and (self.path / (alert + SUFFIX)).is_file()
+        )
+
     def _cut_some(
         self,
         cutter: Cutter,

@@ -151,6 +151,14 @@ def test_every_form_of_capture_gives_the_same_evidence(
     assert after == before.replace(b"alert x", b"alert y")
 
 
+def test_it_knows_of_which_alerts_it_holds_evidence(capture: Path, folder: EvidenceFolder) -> None:
+    assert not folder.holds("a1")
+    folder.cut(capture, [alert("a1", (5,))])
+    assert folder.holds("a1")
+    assert not folder.holds("../evidence/a1")
+    assert not folder.holds("")
+
+
 def test_missing_frames_are_told(capture: Path, folder: EvidenceFolder) -> None:
     cuttings = folder.cut(capture, [alert("some", (43, 44, 99)), alert("none", (48, 49))])
     assert cuttings.names == {"some": "some.pcapng"}
