@@ -37,6 +37,7 @@ class StateFolder:
             path.mkdir(parents=True, exist_ok=True, mode=0o750)
         elif not path.is_dir():
             raise StateError(f"{path}: there is no such state folder; run a replay first")
+        self.note = ""  # why what `load` gave is not the newest generation
         self.store = Store(path / "alerts.sqlite", writing=writing)
         self.evidence = EvidenceFolder(path / "evidence")
 
@@ -65,11 +66,16 @@ class StateFolder:
         """The file that holds what was learned."""
         return self.path / "baseline.otids"
 
+    def where(self, evidence: Path) -> str:
+        """Where people find a piece of evidence."""
+        return str(evidence)
+
     def load(self) -> State | None:
         """Read what was learned; None if nothing was yet. Raises `StateError`."""
         if not self.baseline.exists() and not statefile.previous(self.baseline).exists():
             return None
         loaded = statefile.read(self.baseline, BASELINE, VERSION)
+        self.note = loaded.note
         if not isinstance(loaded.payload, dict):
             raise StateError(f"{self.baseline}: holds no baseline")
         return loaded.payload

@@ -13,8 +13,9 @@ def notify(*lines: str) -> bool:
         address = "\0" + address[1:]
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.setblocking(False)  # a systemd that does not read must not stop us
             sender.connect(address)
-            sender.sendall("\n".join(lines).encode())
+            sender.send("\n".join(lines).encode())
     except OSError:
         return False
     return True
