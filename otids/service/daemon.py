@@ -370,9 +370,12 @@ def serve(path: Path) -> int:
 
 def make_parts(daemon: Daemon) -> list[Part]:
     """Everything that runs beside the judge. A new part is one more line here."""
+    from otids.service.selfalerts import SelfAlerts  # noqa: PLC0415 it looks at what is made here
+
     return [
         Outbox(daemon.config, daemon.folder.store, daemon.judge.call, daemon.alerts),
         Metrics(daemon),
+        SelfAlerts(daemon),
     ]
 
 
