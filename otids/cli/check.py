@@ -9,6 +9,7 @@ import typer
 
 from otids import compose
 from otids.assets import AssetList
+from otids.capture.interfaces import program
 from otids.cli.errors import is_the_users, one_line
 from otids.cli.options import Json, Rules, examples
 from otids.cli.output import console, counted, print_json, shown
@@ -17,6 +18,7 @@ from otids.rules.models import load_models
 
 EXAMPLES = examples(
     "otids check",
+    "otids check -c /etc/otids/otids.toml && systemctl reload otids",
     "otids check --rules /etc/otids/rules --assets plant.csv && systemctl reload otids",
 )
 
@@ -27,6 +29,17 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE.toml",
+            help="Settings of the service, and the rules, asset list and filter that they name.",
+            show_default=False,
+        ),
+    ] = None,
     rules: Rules = None,
     assets: Annotated[
         list[Path] | None,
@@ -36,8 +49,9 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Find mistakes in rules, alert texts, ATT&CK techniques and asset lists: one line each.
+    """Find mistakes in settings, rules, alert texts, ATT&CK techniques and asset lists.
 
+    Each is one line with file, line and key.
     What otids brings is checked too. Ends with exit code 2 if there is a mistake.
     """
     found: list[dict[str, Any]] = []
@@ -47,6 +61,8 @@ def check(
         _try(found, str(folder), partial(_check_rules, folder))
     if rules and len(rules) > 1:
         _try(found, "all rules together", partial(_check_rules, *rules))
+    if config is not None:
+        _try(found, str(config), partial(_check_config, config))
     for file in assets or ():
         _try(found, str(file), partial(_check_assets, file))
     if json:
@@ -83,6 +99,20 @@ def _check_rules(*folders: Path) -> str:
 
 def _check_models() -> str:
     return f"{counted(len(load_models([data_folder('models')])), 'model')} of how much is usual"
+
+
+def _check_config(file: Path) -> str:
+    """Check the settings, and what they name, as the service would at its start."""
+    from otids.service.config import load  # noqa: PLC0415 rarely needed
+
+    config = load(file)
+    words = [f"listens to {', '.join(config.capture.interfaces)}"]
+    program(config.capture.filter)
+    words.append(_check_rules(*map(Path, config.rules.folders)))
+    if config.rules.assets:
+        words.append(_check_assets(Path(config.rules.assets)))
+    words.append(counted(len(config.sink), "sink"))
+    return "; ".join(words)
 
 
 def _check_assets(file: Path) -> str:
