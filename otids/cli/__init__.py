@@ -22,7 +22,8 @@ COMMANDS = {
     "baseline": "Show what was learned as normal, and compare two states.",
     "evaluate": "Tell how good detection is on labelled captures.",
     "test-alert": "Send a harmless alert through every sink.",
-    "check": "Find mistakes in rules, alert texts and asset lists.",
+    "control": "Have the running service save, reload or learn.",
+    "check": "Find mistakes in settings, rules, alert texts and asset lists.",
 }
 """Commands and what `otids --help` says of them, in its order; each has a module beside this."""
 

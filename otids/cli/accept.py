@@ -8,7 +8,7 @@ from otids import compose
 from otids.cli.alert_view import lines_of, spell_parties
 from otids.cli.causes import names_of, spell_cause
 from otids.cli.errors import UserError
-from otids.cli.options import AlertId, State, Who, Yes, examples
+from otids.cli.options import AlertId, Control, State, Who, Yes, examples
 from otids.cli.output import badge, console, shown
 from otids.cli.state import open_state
 
@@ -27,6 +27,7 @@ def accept(
     alert: AlertId,
     *,
     state: State = None,
+    control: Control = None,
     yes: Yes = False,
     who: Who = "",
 ) -> None:
@@ -34,7 +35,7 @@ def accept(
 
     First it is said what that comprises, and asked. `otids undo` takes it back.
     """
-    with open_state(state, writing=True) as folder:
+    with open_state(state, control=control, writing=True) as folder:
         found = folder.store.alert(alert)
         standing = [
             one

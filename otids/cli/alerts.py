@@ -7,6 +7,7 @@ import typer
 
 from otids.cli.alert_view import by_gravity, print_alerts, tally
 from otids.cli.options import (
+    Control,
     Json,
     Severity,
     State,
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
 def alerts(
     *,
     state: State = None,
+    control: Control = None,
     severity: Annotated[
         Severity, typer.Option(help="Only alerts that are at least so grave.")
     ] = Severity.INFO,
@@ -66,7 +68,7 @@ def alerts(
     json: Json = False,
 ) -> None:
     """List alerts, the most severe first."""
-    with open_state(state) as folder:
+    with open_state(state, control=control) as folder:
         found = folder.store.alerts(
             kind=kind,
             status="open" if only_open else "",

@@ -3,7 +3,7 @@
 import typer
 
 from otids.cli.asset_view import print_assets
-from otids.cli.options import Json, State, examples
+from otids.cli.options import Control, Json, State, examples
 from otids.cli.output import console, print_json
 from otids.cli.state import open_state
 
@@ -15,12 +15,12 @@ def register(app: typer.Typer) -> None:
     app.command("assets", epilog=EXAMPLES)(assets)
 
 
-def assets(state: State = None, json: Json = False) -> None:
+def assets(state: State = None, control: Control = None, json: Json = False) -> None:
     """List the devices that were heard: names, addresses, MACs with vendors, roles.
 
     otids sends nothing: all of it was read from the traffic, and names from your asset list.
     """
-    with open_state(state) as folder:
+    with open_state(state, control=control) as folder:
         records = folder.store.assets()
     if json:
         print_json(records)

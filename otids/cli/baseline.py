@@ -12,7 +12,7 @@ from otids import compose
 from otids.alerts.alert import rfc3339
 from otids.cli.alert_view import lines_of
 from otids.cli.causes import Names, names_of, spell_cause, spell_conversation
-from otids.cli.options import Json, State, examples
+from otids.cli.options import Control, Json, State, examples
 from otids.cli.output import SECOND, Times, console, counted, print_json, shown
 from otids.cli.state import open_state
 from otids.cli.status_view import spell_readiness
@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
 
 def show(
     state: State = None,
+    control: Control = None,
     conversation: Annotated[
         str,
         typer.Option(
@@ -60,7 +61,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show, for each conversation, what was ever said in it, and how far learning is."""
-    with open_state(state) as folder:
+    with open_state(state, control=control) as folder:
         detectors = compose.detectors_of(folder, compose.rules_of(folder))
         names = names_of(folder.store.assets())
     readiness = _readiness(detectors)

@@ -15,7 +15,7 @@ from otids.alerts.dissect import Dissection, dissect
 from otids.alerts.wording import spell_frames, spell_points
 from otids.cli.alert_view import lines_of, spell_party
 from otids.cli.causes import names_of, spell_cause
-from otids.cli.options import AlertId, Json, State, examples
+from otids.cli.options import AlertId, Control, Json, State, examples
 from otids.cli.output import (
     SECOND,
     Times,
@@ -59,6 +59,7 @@ def explain(
     alert: AlertId,
     *,
     state: State = None,
+    control: Control = None,
     all_frames: Annotated[
         bool, typer.Option("--all-frames", help="Show all frames of the evidence, not the first.")
     ] = False,
@@ -72,16 +73,17 @@ def explain(
 
     Frames are shown as Wireshark dissects them, if tshark is installed.
     """
-    with open_state(state) as folder:
+    with open_state(state, control=control) as folder:
         found = folder.store.alert(alert)
         evidence = _evidence_of(folder, found.record)
         decisions = [one for one in folder.store.decisions() if one.alert == found.record["id"]]
         names = names_of(folder.store.assets())
         dissection = _dissect(found.record, evidence, all_frames=all_frames)
         verdict = _judge_again(folder, found, evidence) if replay else None
+        where = folder.where(evidence) if evidence else ""
     accepts = [spell_cause(cause, names) for cause in found.causes]
     if json:
-        print_json([_record(found, evidence, dissection, verdict, accepts)])
+        print_json([_record(found, where, dissection, verdict, accepts)])
         return
     out = console()
     _print_head(out, found.record, decisions)
@@ -91,7 +93,7 @@ def explain(
     out.print()
     _print_frames(out, dissection, all_frames=all_frames)
     label = Text("Evidence  ", "bold")
-    path = str(evidence) if evidence else "none was kept"
+    path = where or "none was kept"
     out.print(Text.assemble(label, path), soft_wrap=True)
     if verdict is not None:
         style = "green" if verdict.is_same else "yellow"
@@ -194,7 +196,7 @@ def _print_frames(out: Console, dissection: Dissection, *, all_frames: bool) -> 
 
 def _record(
     found: StoredAlert,
-    evidence: Path | None,
+    where: str,
     dissection: Dissection,
     verdict: _Verdict | None,
     accepts: Sequence[str],
@@ -204,7 +206,7 @@ def _record(
         **found.record,
         "baseline": list(found.baseline),
         "accepting": list(accepts),
-        "evidence_path": str(evidence) if evidence else "",
+        "evidence_path": where,
         "dissection": {
             "missing": dissection.missing,
             "note": dissection.note,

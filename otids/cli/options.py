@@ -32,6 +32,16 @@ State: TypeAlias = Annotated[
     ),
 ]
 
+Control: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--control",
+        metavar="SOCKET",
+        help="Ask the service that answers there. Without it: the one that works on the folder.",
+        show_default=False,
+    ),
+]
+
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, one object a line, and nothing else.")
 ]

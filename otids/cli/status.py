@@ -10,8 +10,9 @@ from otids import compose
 from otids.alerts.alert import SEVERITIES, rfc3339
 from otids.cli.alert_view import tally
 from otids.cli.causes import names_of
-from otids.cli.options import Json, State, examples
+from otids.cli.options import Control, Json, State, examples
 from otids.cli.output import SECOND, Times, console, labelled, print_json
+from otids.cli.remote import RemoteFolder, print_status
 from otids.cli.state import open_state
 from otids.cli.status_view import print_blind, print_learning
 from otids.status import Status
@@ -29,13 +30,16 @@ def register(app: typer.Typer) -> None:
     app.command("status", epilog=EXAMPLES)(status)
 
 
-def status(*, state: State = None, json: Json = False) -> None:
+def status(*, state: State = None, control: Control = None, json: Json = False) -> None:
     """Show how far each detector has learned, which conversations are heard badly, what is open.
 
     A detector judges a conversation once it has learned it; where frames are missing, or one side
     is not in the capture, it holds back.
     """
-    with open_state(state) as folder:
+    with open_state(state, control=control) as folder:
+        if isinstance(folder, RemoteFolder):
+            print_status(folder, json=json)
+            return
         found = compose.status_of(folder)
         names = names_of(folder.store.assets())
         accepted = {one.alert for one in folder.store.decisions() if one.undone_at is None}

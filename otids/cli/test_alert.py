@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from otids.cli.errors import UserError
 from otids.cli.options import Json, examples
 from otids.cli.output import console, print_json, shown
 
@@ -32,6 +33,7 @@ def send(
 ) -> None:
     """Send a harmless alert, marked as a test, to every sink of the config.
 
+    If the service runs, it sends it: that shows the whole way. Else it goes straight to the sinks.
     Says for each sink whether it was delivered; ends with exit code 2 if one did not take it.
     """
     from otids.service.config import load  # noqa: PLC0415 the other commands do without
@@ -53,7 +55,17 @@ def send(
 
 
 def _send(config: "Config") -> Iterator[dict[str, Any]]:
-    from otids.service.outbox import try_sinks  # noqa: PLC0415 the other commands do without
+    """Have the running service send it, or else send it ourselves."""
+    from otids.cli.remote import Service  # noqa: PLC0415 the other commands do without
+    from otids.service.outbox import try_sinks  # noqa: PLC0415 as above
 
-    for one in try_sinks(config):
-        yield one.record()
+    try:
+        service = Service(Path(config.control.socket))
+    except UserError:
+        for one in try_sinks(config):
+            yield one.record()
+        return
+    try:
+        yield from service.ask("test-alert")
+    finally:
+        service.close()

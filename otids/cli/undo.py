@@ -9,7 +9,7 @@ from otids import compose
 from otids.cli.alert_view import lines_of
 from otids.cli.causes import names_of, spell_cause
 from otids.cli.errors import UserError
-from otids.cli.options import State, Who, Yes, examples
+from otids.cli.options import Control, State, Who, Yes, examples
 from otids.cli.output import SECOND, Times, console, shown
 from otids.cli.state import open_state
 from otids.store import Decision
@@ -29,7 +29,9 @@ def undo(
             metavar="[NUMBER]", help="The decision. Without it: the last.", show_default=False
         ),
     ] = None,
+    *,
     state: State = None,
+    control: Control = None,
     yes: Yes = False,
     who: Who = "",
     is_listing: Annotated[bool, typer.Option("--list", help="List all decisions instead.")] = False,
@@ -38,7 +40,7 @@ def undo(
 
     What was learned under an accepted cause in between goes with it.
     """
-    with open_state(state, writing=not is_listing) as folder:
+    with open_state(state, control=control, writing=not is_listing) as folder:
         if is_listing:
             _print_decisions(folder.store.decisions())
             return

@@ -370,12 +370,14 @@ def serve(path: Path) -> int:
 
 def make_parts(daemon: Daemon) -> list[Part]:
     """Everything that runs beside the judge. A new part is one more line here."""
-    from otids.service.selfalerts import SelfAlerts  # noqa: PLC0415 it looks at what is made here
+    from otids.service.control import Control  # noqa: PLC0415 it steers what is made here
+    from otids.service.selfalerts import SelfAlerts  # noqa: PLC0415 as above
 
     return [
         Outbox(daemon.config, daemon.folder.store, daemon.judge.call, daemon.alerts),
         Metrics(daemon),
         SelfAlerts(daemon),
+        Control(daemon),
     ]
 
 
