@@ -105,7 +105,7 @@ def _live(batch: Batch) -> Batch:
 
 
 def _quiet(batch: Batch) -> Batch:
-    nothing = dict.fromkeys(TABLES, 0)
+    nothing = [0] * len(TABLES)
     return replace(
         batch,
         tables=batch.tables.rows(nothing, nothing),
