@@ -1,6 +1,7 @@
 """The invariants of the design that concern the whole line from capture to alert."""
 
 import gzip
+import random
 import struct
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -129,15 +130,13 @@ def is_past(second: int | None, tick: Tick) -> bool:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(moments=st.lists(st.integers(0, 5_390), min_size=6, max_size=6, unique=True))
 def test_many_restarts_during_attacks_on_the_plant_change_nothing(
     learned_plant: bytes,
     plant_attacks: Path,
     judged_plant_attacks: Sequence[tuple[int, Alert]],
-    moments: Sequence[int],
 ) -> None:
-    """One run, killed and restored six times, each time with another hot path and other ids."""
+    """One run, killed and restored at random, each time with another hot path and other ids."""
+    moments = random.sample(range(5_390), 5)  # pytest-randomly says by which seed
     state: State = msgpack.unpackb(learned_plant)
     told: list[Alert] = []
     ended = False
@@ -149,7 +148,7 @@ def test_many_restarts_during_attacks_on_the_plant_change_nothing(
         told += committed
         state = msgpack.unpackb(msgpack.packb(pipeline.state()))
     assert ended
-    assert records(told) == records(alert for _, alert in judged_plant_attacks)
+    assert records(told) == records(alert for _, alert in judged_plant_attacks), moments
 
 
 def test_a_damaged_state_is_refused() -> None:
