@@ -37,7 +37,7 @@ from otids.alerts.waiting import (
     told_of,
 )
 from otids.detectors.base import Cause, Finding, State, StateError
-from otids.learning.accepted import flat
+from otids.learning.plant.accepted import flat
 from otids.traffic import ConversationName, EndpointName
 
 WINDOW = 60

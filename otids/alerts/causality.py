@@ -7,7 +7,7 @@ is an attack of its own is never told by something that says less of it.
 from collections.abc import Mapping
 
 from otids.detectors.base import GRAVITY, Finding
-from otids.learning.memory import is_group
+from otids.learning.plant.memory import is_group
 from otids.traffic import EndpointName
 
 RANKS: Mapping[str, int] = {

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from otids.alerts.merging import Open
-from otids.learning.memory import is_group
+from otids.learning.plant.memory import is_group
 from otids.traffic import SECOND, EndpointName
 
 WINDOW = 120 * SECOND

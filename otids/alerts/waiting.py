@@ -8,7 +8,7 @@ import msgspec
 
 from otids.alerts.causality import RANKS, devices_of, follows
 from otids.detectors.base import MOST_FRAMES, Cause, Finding
-from otids.learning.memory import is_group
+from otids.learning.plant.memory import is_group
 from otids.traffic import ConversationName, EndpointName
 
 MOST_HELD = 1_024

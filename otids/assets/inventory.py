@@ -28,7 +28,7 @@ from otids.assets.heard import (
 )
 from otids.assets.listed import AssetList
 from otids.detectors.base import State, StateError
-from otids.learning.vendors import is_group, read_mac, spell_mac, vendor
+from otids.learning.addresses.vendors import is_group, read_mac, spell_mac, vendor
 from otids.traffic import Array, Dictionaries, EndpointName, Tick
 
 VERSION = 1

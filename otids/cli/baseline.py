@@ -20,9 +20,9 @@ from otids.detectors.base import Detector, Readiness
 from otids.detectors.novelty import Novelty
 from otids.detectors.policy import Policy
 from otids.folder import StateFolder
-from otids.learning.accepted import CONVERSATION_PARTS, unflat
-from otids.learning.plant import Acquaintance, plain
-from otids.learning.vocabulary import LEVELS
+from otids.learning.plant.accepted import CONVERSATION_PARTS, unflat
+from otids.learning.plant.plant import Acquaintance, plain
+from otids.learning.plant.vocabulary import LEVELS
 from otids.traffic import ConversationName
 
 SHOW_EXAMPLES = examples(

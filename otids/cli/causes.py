@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from otids.detectors.base import Cause
-from otids.learning.accepted import CONVERSATION_PARTS, unflat
+from otids.learning.addresses.vendors import spell_mac
 from otids.learning.models.features import NAMES
 from otids.learning.models.words import spell
-from otids.learning.vendors import spell_mac
-from otids.learning.vocabulary import LEVELS
+from otids.learning.plant.accepted import CONVERSATION_PARTS, unflat
+from otids.learning.plant.vocabulary import LEVELS
 from otids.traffic import (
     NO_SUBFUNCTION,
     ConversationName,

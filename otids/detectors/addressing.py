@@ -24,7 +24,7 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
-from otids.learning.address_words import (
+from otids.learning.addresses.address_words import (
     spell_contest,
     spell_device,
     spell_hops,
@@ -32,13 +32,13 @@ from otids.learning.address_words import (
     spell_owner,
     whose,
 )
-from otids.learning.addresses import Addresses, AddressesState
+from otids.learning.addresses.addresses import Addresses, AddressesState
+from otids.learning.addresses.claims import MOST_CLAIMS, SETTLED, Claim, Claims
+from otids.learning.addresses.impostors import Seen, look
+from otids.learning.addresses.second_answers import answered_before, is_second_answer
 from otids.learning.causes import Causes
-from otids.learning.claims import MOST_CLAIMS, SETTLED, Claim, Claims
-from otids.learning.impostors import Seen, look
 from otids.learning.ledger import UNKNOWN, Ledger
 from otids.learning.listening import Listening, ListeningState
-from otids.learning.second_answers import answered_before, is_second_answer
 from otids.learning.words import spell_function, spell_list, spell_message, spell_points
 from otids.traffic import SECOND, SIGHTED, Array, ConversationName, EndpointName, Tick
 

@@ -24,13 +24,13 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
-from otids.learning.accepted import flat
+from otids.learning.bursts.excess import Excess, spell_excess, worst_of
+from otids.learning.bursts.rates import ENOUGH_SECONDS, Rates, RatesState, Slot
 from otids.learning.causes import Causes
 from otids.learning.counts import NOTHING, Count, aligned, counted, first_of, summed
-from otids.learning.excess import Excess, spell_excess, worst_of
 from otids.learning.ledger import UNKNOWN
-from otids.learning.memory import is_call
-from otids.learning.rates import ENOUGH_SECONDS, Rates, RatesState, Slot
+from otids.learning.plant.accepted import flat
+from otids.learning.plant.memory import is_call
 from otids.learning.rows import in_order
 from otids.traffic import (
     ACTIVITIES,

@@ -24,13 +24,12 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
-from otids.learning.accepted import flat
-from otids.learning.heard import Heard, hear
-from otids.learning.memory import Memory, MemoryState, is_call
-from otids.learning.plant import ENOUGH_SECONDS, NO_MAC, EndpointState
-from otids.learning.rows import CONVERSING, joined, rows_of_symbols
-from otids.learning.scans import MOST_SCANS, Scans, ScanState, Thing
-from otids.learning.talks import (
+from otids.learning.plant.accepted import flat
+from otids.learning.plant.heard import Heard, hear
+from otids.learning.plant.memory import Memory, MemoryState, is_call
+from otids.learning.plant.plant import ENOUGH_SECONDS, NO_MAC, EndpointState
+from otids.learning.plant.scans import MOST_SCANS, Scans, ScanState, Thing
+from otids.learning.plant.talks import (
     Stranger,
     Talk,
     asked,
@@ -41,7 +40,8 @@ from otids.learning.talks import (
     strangers_in,
     talks_of,
 )
-from otids.learning.vocabulary import Novelty as New
+from otids.learning.plant.vocabulary import Novelty as New
+from otids.learning.rows import CONVERSING, joined, rows_of_symbols
 from otids.learning.words import (
     changes,
     distinct,

@@ -22,10 +22,10 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
+from otids.learning.addresses.second_answers import is_second_answer
 from otids.learning.causes import Causes
 from otids.learning.ledger import UNKNOWN, Column, Ledger
 from otids.learning.listening import Listening, ListeningState
-from otids.learning.second_answers import is_second_answer
 from otids.learning.words import spell_list
 from otids.traffic import NOTICE_KINDS, Array, ConversationName, EndpointName, Tick
 

@@ -24,11 +24,11 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
+from otids.learning.bursts.fanout import Fanout, FanoutState, Spread, Thing, Track
+from otids.learning.bursts.reach import spell_expected, spell_observed
 from otids.learning.causes import Causes
-from otids.learning.fanout import Fanout, FanoutState, Spread, Thing, Track
-from otids.learning.memory import is_call
-from otids.learning.plant import FIRST_DYNAMIC_PORT
-from otids.learning.reach import spell_expected, spell_observed
+from otids.learning.plant.memory import is_call
+from otids.learning.plant.plant import FIRST_DYNAMIC_PORT
 from otids.learning.rows import in_order
 from otids.traffic import (
     CARRIERS,

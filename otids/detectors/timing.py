@@ -21,14 +21,14 @@ from otids.detectors.base import (
     StateError,
     finding_over,
 )
-from otids.learning.accepted import flat
-from otids.learning.answers import SHORT_SPELL, Answers, Dialogue
 from otids.learning.causes import Causes
-from otids.learning.pace_tables import Heard, Hush, PacesState
-from otids.learning.paces import DRIFT, Paces
-from otids.learning.rhythm import ENOUGH_TIME, RUN
-from otids.learning.silences import Silence, silences
-from otids.learning.timing_words import (
+from otids.learning.plant.accepted import flat
+from otids.learning.rhythm.answers import SHORT_SPELL, Answers, Dialogue
+from otids.learning.rhythm.pace_tables import Heard, Hush, PacesState
+from otids.learning.rhythm.paces import DRIFT, Paces
+from otids.learning.rhythm.rhythm import ENOUGH_TIME, RUN
+from otids.learning.rhythm.silences import Silence, silences
+from otids.learning.rhythm.timing_words import (
     cause_of,
     every,
     spell_each,

@@ -2,7 +2,7 @@
 
 Of each point is learned what sort of value it is, between which limits it moves, how far and how
 fast, how long it stands still, and what is written to it. Two registers that form one value are
-judged as one. `otids/learning/limits.py` says when a value is beyond what was learned.
+judged as one. `otids/learning/points/limits.py` says when a value is beyond what was learned.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,8 @@ from otids.detectors.base import (
     finding_over,
 )
 from otids.learning.causes import Causes
-from otids.learning.deviations import (
+from otids.learning.ledger import UNKNOWN
+from otids.learning.points.deviations import (
     NAME,
     Deviation,
     Kind,
@@ -34,14 +35,13 @@ from otids.learning.deviations import (
     spell,
     sureness,
 )
-from otids.learning.ledger import UNKNOWN
-from otids.learning.limits import NEVER_NS
-from otids.learning.moves import Heard, Moves, Waiting, neighbours
-from otids.learning.pairs import combine
-from otids.learning.points import Points
-from otids.learning.quantities import spell_quantity, spell_summary
-from otids.learning.samples import TEXT, Samples, samples_of
-from otids.learning.summaries import OPEN
+from otids.learning.points.limits import NEVER_NS
+from otids.learning.points.moves import Heard, Moves, Waiting, neighbours
+from otids.learning.points.pairs import combine
+from otids.learning.points.points import Points
+from otids.learning.points.quantities import spell_quantity, spell_summary
+from otids.learning.points.samples import TEXT, Samples, samples_of
+from otids.learning.points.summaries import OPEN
 from otids.learning.words import spell_list
 from otids.traffic import RESPONSE, SECOND, Array, ConversationName, Mask, Tick
 

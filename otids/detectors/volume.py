@@ -22,7 +22,6 @@ from otids.detectors.base import (
     State,
     StateError,
 )
-from otids.learning.accepted import flat
 from otids.learning.causes import Causes
 from otids.learning.models import normal
 from otids.learning.models.features import (
@@ -34,6 +33,7 @@ from otids.learning.models.features import (
 from otids.learning.models.takeover import Takeovers
 from otids.learning.models.watch import LARGE, Closing, Excess, Plan, Watch
 from otids.learning.models.words import moved, usual
+from otids.learning.plant.accepted import flat
 from otids.learning.words import spell_list
 from otids.resources import data_folder
 from otids.rules.models import Definition, load_models

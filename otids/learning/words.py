@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from otids.learning.plant import NO_MAC, Acquaintance
-from otids.learning.vocabulary import Novelty, part_words
+from otids.learning.plant.plant import NO_MAC, Acquaintance
+from otids.learning.plant.vocabulary import Novelty, part_words
 from otids.traffic import ConversationName, EndpointName, SymbolName, function_name, status_name
 
 MOST_POINTS = 64

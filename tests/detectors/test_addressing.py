@@ -8,9 +8,9 @@ from ticks import HMI, PLC, Wire, reads
 
 from otids.detectors.addressing import MOST_FINDINGS, Addressing
 from otids.detectors.base import Finding, StateError
-from otids.learning.addresses import MOST_MACS
-from otids.learning.claims import MOST_CLAIMS, SETTLED, WINDOW
-from otids.learning.second_answers import ANOTHER
+from otids.learning.addresses.addresses import MOST_MACS
+from otids.learning.addresses.claims import MOST_CLAIMS, SETTLED, WINDOW
+from otids.learning.addresses.second_answers import ANOTHER
 from otids.traffic import EndpointName
 
 HMI_MAC, PLC_MAC, STATION_MAC = 0x00D0C93A5110, 0x00A0458E2B13, 0x3C52826B1E20

@@ -9,7 +9,7 @@ from ticks import HMI, PLC, Wire, reads, writes
 
 from otids.detectors.base import Finding, StateError
 from otids.detectors.flood import MOST_FINDINGS, Flood
-from otids.learning.rates import ENOUGH_SECONDS
+from otids.learning.bursts.rates import ENOUGH_SECONDS
 
 
 def ask(second: float, number: int, *, seconds: float = 0.9, client: str = HMI) -> Act:

@@ -10,10 +10,10 @@ from ticks import HMI, PLC, Wire, reads, writes
 from otids.detectors import novelty as module
 from otids.detectors.base import Cause, Finding, Quarantine, StateError
 from otids.detectors.novelty import Novelty
-from otids.learning import memory as memory_module
-from otids.learning import plant as plant_module
-from otids.learning.accepted import flat
-from otids.learning.scans import SPAN
+from otids.learning.plant import memory as memory_module
+from otids.learning.plant import plant as plant_module
+from otids.learning.plant.accepted import flat
+from otids.learning.plant.scans import SPAN
 from otids.traffic import ConversationName, EndpointName, Tick
 
 REGISTER, COIL = "holding-register", "coil"

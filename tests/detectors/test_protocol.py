@@ -16,7 +16,7 @@ from otids.detectors.protocol import (
     SORTS,
     Protocol,
 )
-from otids.learning.second_answers import ANOTHER
+from otids.learning.addresses.second_answers import ANOTHER
 from otids.traffic import NOTICE_KINDS, EndpointName, Loss
 
 START = 180

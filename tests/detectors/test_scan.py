@@ -21,7 +21,7 @@ from ticks import HMI, PLC, Wire, reads
 
 from otids.detectors.base import Finding, StateError
 from otids.detectors.scan import ENOUGH_SECONDS, MOST_FINDINGS, Scan
-from otids.learning import fanout
+from otids.learning.bursts import fanout
 from otids.traffic import Loss
 
 

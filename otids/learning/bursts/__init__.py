@@ -1,0 +1,1 @@
+"""How many, and how many different ones, in a window."""

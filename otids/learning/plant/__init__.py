@@ -1,0 +1,1 @@
+"""What is known of a plant: who talks to whom, and in which words."""

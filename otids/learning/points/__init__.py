@@ -1,0 +1,1 @@
+"""Which values process variables take."""
