@@ -380,7 +380,7 @@ def test_where_frames_are_lost_only_ranges_count(plant: Plant) -> None:
 
 
 def test_without_declaration_time_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otids.learning.points.ENOUGH_SECONDS", 600)
+    monkeypatch.setattr("otids.learning.points.points.ENOUGH_SECONDS", 600)
     plant = Plant(declared=False)
     assert plant.run(500, walking=True) == []
     (before,) = plant.values.readiness()
@@ -398,7 +398,7 @@ def test_without_declaration_time_is_needed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_spans_that_were_earned_grow_by_so_much_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otids.learning.points.ENOUGH_SECONDS", 600)
+    monkeypatch.setattr("otids.learning.points.points.ENOUGH_SECONDS", 600)
     wire, values = Wire(), Values()
     dice = random.Random(3)
 

@@ -220,7 +220,7 @@ def test_states_are_told_apart() -> None:
 
 
 def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otids.learning.points.MOST_QUANTITIES", 12)
+    monkeypatch.setattr("otids.learning.points.points.MOST_QUANTITIES", 12)
     values = learned([[second % 7] * 30 for second in range(50)])
     assert len(values.points.ledger) == 12
     assert values.counters["values"] > 0
