@@ -190,6 +190,9 @@ def test_names_in_words() -> None:
     assert str(RangeName("coil", 4, 1, "read", "")) == "coil 4"
     assert str(RangeName("coil", 4, 3, "read", "")) == "coil 4–6"
     assert str(RangeName("coil", 4, 3, "read", "pump")) == "coil pump"
+    assert str(RangeName("file-record", 0x1_0000, 1, "read", "")) == "file 1, record 0"
+    assert str(RangeName("file-record", 0x2_0003, 4, "read", "")) == "file 2, record 3–6"
+    assert str(RangeName("file-record", 0x1_FFFF, 2, "read", "")) == "file-record 131071–131072"
 
 
 def test_what_nobody_named_keeps_its_number() -> None:

@@ -140,9 +140,10 @@ def _observed(alert: Open) -> str:
 
 def _also(alert: Open) -> list[str]:
     """Members of which the finding that speaks says nothing; a point only without its value."""
-    said, seen = set(alert.said), alert.members.seen
-    valued = {member.partition(" = ")[0] for member in seen if " = " in member}
-    return [one for one in seen if one not in said | valued and one not in alert.observed]
+    seen = alert.members.seen
+    passed = {member.partition(" = ")[0] for member in seen if " = " in member}
+    passed.update(alert.said)
+    return [one for one in seen if one not in passed]
 
 
 def _name_devices(text: str, assets: AssetNames) -> str:

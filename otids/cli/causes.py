@@ -153,6 +153,8 @@ def _spell_pace(word: str, parts: list[Any], names: Names) -> str:
     return f"{who}: {what} {_OF_TIMING[word]}"
 
 
+_MACS = 1 << 48
+
 _HABITS = {
     "flood.requests": "{0} repeats requests to {1} as often as it will",
     "flood.exceptions": "{1} refuses {0} as often as it will",
@@ -181,8 +183,9 @@ def _spell_habit(what: str, parts: list[Any], names: Names) -> str:
     while len(parts) > 1 and isinstance(parts[0], int) and isinstance(parts[1], str):
         devices.append(spell_endpoint(EndpointName(*parts[:2]), names))
         parts = parts[2:]
-    if what == "addressing.binding" and len(devices) == 1:
-        return f"{devices[0]} has the MAC address {spell_mac(parts[0])}"
+    match what, devices, parts:
+        case "addressing.binding", [device], [int(mac)] if 0 <= mac < _MACS:
+            return f"{device} has the MAC address {spell_mac(mac)}"
     if what not in _HABITS:
         raise ValueError(what)
     try:

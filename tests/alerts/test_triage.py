@@ -202,6 +202,46 @@ def test_unlisted_kinds_are_told_and_counted(triage: Triage) -> None:
     assert (alert.kind, triage.counters["unlisted"]) == ("brand.new", 1)
 
 
+# --- what is told of several findings -------------------------------------------------------------
+
+
+def test_the_sentence_stays_and_what_else_there_is_follows(triage: Triage) -> None:
+    first = write_finding(observed="writes coil 3", members=("coil 3", "coil 3 = 1"))
+    second = write_finding(observed="writes coil 4", members=("coil 4", "coil 4 = 0"))
+    (alert,) = take(triage, first, second)
+    assert alert.observed == "writes coil 4; also coil 3 = 1"
+    assert alert.members == ("coil 3", "coil 3 = 1", "coil 4", "coil 4 = 0")
+    (again,) = take(triage, *[first] * 20, at=30)
+    assert again.observed == "writes coil 3; also coil 4 = 0"
+
+
+def test_what_else_there_is_is_told_in_short(triage: Triage) -> None:
+    findings = [write_finding(members=(f"tag m{place}",)) for place in range(9)]
+    (alert,) = take(triage, *findings)
+    assert alert.observed == (
+        "write single coil; also tag m0, tag m1, tag m2, tag m3, tag m4 and 3 more"
+    )
+    (alone,) = take(triage, write_finding(("b",), members=("coil 3", "coil 4")))
+    assert alone.observed == "write single coil", "one finding has its own words"
+
+
+def test_a_title_says_on_which_port(triage: Triage) -> None:
+    (alert,) = take(triage, write_finding(kind="novelty.new-conversation"))
+    assert alert.title == "10.0.0.66 talks to PLC-5 (10.0.0.5) over modbus/502 for the first time"
+    other = write_finding(kind="novelty.new-conversation", conversation=None)
+    (alert,) = take(triage, *[other] * 20)
+    assert alert.title.endswith("over several ports for the first time")
+
+
+def test_a_title_lists_few_points(triage: Triage) -> None:
+    points = tuple(f"coil {place} of unit 1" for place in range(0, 20, 2))
+    (alert,) = take(triage, write_finding(kind="values.written-out-of-range", points=points))
+    assert alert.title == (
+        "10.0.0.66 sets coils 0, 2, 4 and 7 more of unit 1 of PLC-5 (10.0.0.5) as never before"
+    )
+    assert len(alert.points) == 10
+
+
 # --- storms --------------------------------------------------------------------------------------
 
 

@@ -99,6 +99,14 @@ def test_spell_points_joins_neighbours() -> None:
     assert spell_points(["coil 3"]) == "coil 3"
 
 
+def test_spell_points_keeps_what_registers_form_apart() -> None:
+    floats = ["input-register 2–3 of unit 1 (float)", "input-register 0–1 of unit 1 (float)"]
+    assert spell_points(floats) == "input registers 0–1 and 2–3 of unit 1 (float)"
+    assert spell_points([*floats[:1], "input-register 4 of unit 1"]) == (
+        "input registers 2–3 of unit 1 (float) and input register 4 of unit 1"
+    )
+
+
 def test_spell_points_leaves_names_alone() -> None:
     named = str(PointName(EndpointName(0, "x"), "mms", 0, "tag", 0, "Pump.Run"))
     assert spell_points([named, "coil 3"]) == "coil 3 and tag Pump.Run"

@@ -127,7 +127,10 @@ def test_a_poll_that_stops_is_told_within_three_periods() -> None:
     assert one.first_seen == (START + 359) * SECOND + 520_000_000 + 2_500_000_000
     assert (str(one.source), str(one.target)) == (HMI, PLC)
     assert one.expected.startswith("Read Input Registers: input-register 0–7 of unit 1 every 1.0 s")
-    assert one.observed == "last heard 2.5 s ago, while other requests between the two go on"
+    assert one.observed == (
+        "Read Input Registers: input-register 0–7 of unit 1 last heard 2.5 s ago, "
+        "while other requests between the two go on"
+    )
     assert one.frames
     assert not one.rows
 

@@ -152,7 +152,7 @@ def test_a_set_point_out_of_what_was_ever_set_is_told_with_its_writer(plant: Pla
     assert str(found.source) == HMI
     assert found.points == ("holding-register 0 of unit 1",)
     assert found.observed.startswith("holding-register 0 of unit 1 is set to 300")
-    assert found.expected == "holding-register 0 of unit 1 30 to 80 (15 writes learned)"
+    assert found.expected == "holding-register 0 of unit 1: 30 to 80 (15 writes learned)"
     # That it is read back is no further news; that the level follows is.
     after = plant.run(10)
     assert set(kinds(strong(after))) <= {"out-of-range", "step"}
@@ -278,7 +278,7 @@ def test_new_states_say_little(plant: Plant) -> None:
     plant.constant = 501
     (found,) = [one for one in plant.run(1) if one.kind == "values.new-state"][:1]
     assert found.weak
-    assert "discrete-input 1 of unit 1 always 0 (600 readings)" in found.expected
+    assert "discrete-input 1 of unit 1: always 0 (600 readings)" in found.expected
     assert "input-register 7 of unit 1 one of 1, 20, 60 (600 readings)" in found.expected
     assert strong(plant.run(5)) == []
     assert plant.run(5) == [], "told when it comes, not while it lasts"
