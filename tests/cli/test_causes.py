@@ -4,7 +4,7 @@ import pytest
 
 from otids.cli.causes import spell_cause
 from otids.detectors.base import Cause
-from otids.learning.accepted import flat
+from otids.learning.plant.accepted import flat
 from otids.traffic import ConversationName, EndpointName
 
 HMI = EndpointName(0, "10.0.0.9")
