@@ -279,7 +279,7 @@ def test_new_states_say_little(plant: Plant) -> None:
     (found,) = [one for one in plant.run(1) if one.kind == "values.new-state"][:1]
     assert found.weak
     assert "discrete-input 1 of unit 1: always 0 (600 readings)" in found.expected
-    assert "input-register 7 of unit 1 one of 1, 20, 60 (600 readings)" in found.expected
+    assert "input-register 7 of unit 1: one of 1, 20, 60 (600 readings)" in found.expected
     assert strong(plant.run(5)) == []
     assert plant.run(5) == [], "told when it comes, not while it lasts"
 
