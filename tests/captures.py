@@ -67,10 +67,10 @@ def talk(polls: int, port: int = 502) -> list[tuple[int, bytes]]:
 
 def pcap(frames: Sequence[tuple[int, bytes]]) -> bytes:
     """Write a pcap of nanoseconds and Ethernet."""
-    file = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)
+    file = [struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262_144, 1)]
     for time, data in frames:
-        file += struct.pack("<IIII", *divmod(time, SECOND), len(data), len(data)) + data
-    return file
+        file += (struct.pack("<IIII", *divmod(time, SECOND), len(data), len(data)), data)
+    return b"".join(file)
 
 
 def pcapng(frames: Sequence[tuple[int, bytes]]) -> bytes:
