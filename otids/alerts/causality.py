@@ -54,7 +54,7 @@ In the order in which they are told, as some follow from each other.
 """
 _ORDER = {kind: place for place, kind in enumerate(TELLERS)}
 
-_TOLD_AT_ONCE = frozenset({"protocol.malformed", "values.out-of-range"})
+_TOLD_AT_ONCE = frozenset({"protocol.malformed", "timing.silence", "values.out-of-range"})
 _HIGH = frozenset({"high", "critical"})
 _STANDS_ALONE = "novelty.new-endpoint"
 
@@ -85,14 +85,12 @@ def follows(one: Finding, detector: str, kind: str) -> bool:
 def is_consequence(one: Finding) -> bool:
     """Whether it is worth a moment to wait for what a finding may follow from.
 
-    A silence of all that a device says is told at once, and so is a new conversation in which
-    something is said. What is written is heard before it is read, and what is tried before it
-    breaks.
+    A silence is told at once, for somebody may be kept from speaking, and so is a new conversation
+    in which something is said. What is written is heard before it is read, and what is tried
+    before it breaks.
     """
     if one.kind in _TOLD_AT_ONCE:
         return False
-    if one.kind == "timing.silence":
-        return one.conversation is not None
     if one.kind == "novelty.new-conversation":
         return one.severity == "low"
     return one.kind in TELLERS
