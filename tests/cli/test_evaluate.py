@@ -69,13 +69,13 @@ def test_every_attack_of_the_recorded_plant_is_found(evaluated: tuple[Path, Ran]
     folder, ran = evaluated
     head, *lines = ran.out.partition("\n\nby attack type\n")[0].splitlines()
     assert head.split("  ")[0] == "case"
-    assert [cells(line)[0] for line in lines[:4]] == [
+    assert [cells(line)[0] for line in lines[:5]] == [
         *("replay_normal_seed2", "replay_normal_seed3", "replay_normal_seed4"),
-        "replay_attacks",
+        *("replay_attacks", "replay_plant_attacks"),
     ]
-    assert lines[-1].startswith("= overall (4 cases)")
+    assert lines[-1].startswith("= overall (5 cases)")
     overall = json.loads((folder / "numbers.json").read_text())["overall"]
-    assert overall["detected"] == overall["attacks"] == 10
+    assert overall["detected"] == overall["attacks"] == 26
     assert overall["false_alerts"] == 0
     assert "  captures: umas-stop: 1/1\n" in ran.out
 
@@ -123,12 +123,12 @@ def test_what_is_left_out_does_not_count(
 
 
 def test_alerts_about_what_is_learned_do_not_count(
-    run: Run, write_cases: WriteCases, captures: Path, attacks: Path
+    run: Run, write_cases: WriteCases, captures: Path, normal: Path, attacks: Path
 ) -> None:
     quiet = captures / "normal-seed2"
     folder = write_cases(
         learned={
-            "learn": [str(attacks)],
+            "learn": [str(normal), str(attacks)],
             "judge": [str(quiet / "normal-seed2.pcap.gz")],
             "labels": str(quiet / "labels.csv"),
         },
