@@ -193,11 +193,6 @@ def test_accepted_since_the_evidence_gives_another_verdict(run: Run, judged: Pat
     assert out.endswith("(accepted by decision 1)")
 
 
-def test_what_rests_on_more_than_its_evidence_is_said(run: Run, judged: Path) -> None:
-    out = explained(run, judged, "novelty.address-scan", "--replay")
-    assert "the evidence alone cannot give this verdict: it rests on more traffic than" in out
-
-
 def test_without_evidence_it_is_said(run: Run, judged: Path) -> None:
     shutil.rmtree(judged / "evidence")
     out = explained(run, judged, "policy.umas-stop-plc", "--replay")
