@@ -122,4 +122,4 @@ def test_the_command_line_says_what_is_not_heard_whole(
     holed = {one["conversation"] for one in record["blind"] if one["why"] == "gaps"}
     assert holed >= POLLED
     assert {key for key, count in record["open_alerts"].items() if count} <= {"info"}
-    assert "10.20.2.10 → 10.20.1.11 modbus/502" in " ".join(otids("status").split())
+    assert "10.20.2.10 → 10.20.1.11" in " ".join(otids("status").split())
