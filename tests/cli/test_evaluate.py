@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cli.commands import Ran, Run, environment, invoke
+from evaluation.work import break_down
 
 from otids.cli import evaluate as command
 
@@ -212,16 +213,12 @@ def test_a_case_that_takes_too_long(run: Run, write_cases: WriteCases) -> None:
 def test_a_bug_of_ours_is_told_with_its_trace(
     run: Run, write_cases: WriteCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_make_pipeline", _broken)
+    monkeypatch.setattr(command, "_make_pipeline", break_down)
     ran = run("evaluate", write_cases(broken={}))
     assert ran.code == 2
     assert cells(ran.out.splitlines()[1])[:3] == ["broken", "*", "0/10"]
     assert ran.err.startswith("Traceback")
     assert ran.err.splitlines()[-1] == "otids: broken: KeyError: 'broken'"
-
-
-def _broken(*_: object) -> None:
-    raise KeyError("broken")
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,12 @@
 """Work in processes of its own: bounded, and what fails costs nothing else."""
 
 import os
-import signal
-import time
 from pathlib import Path
 
 import pytest
+from evaluation.work import hold, square, stay
 
 from otids.evaluation.processes import Died, run_each
-
-
-def square(number: int) -> int:
-    """Work that succeeds, or fails in one of many ways."""
-    if number == 13:
-        raise ZeroDivisionError("thirteen")
-    if number == 9:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if number == 5:
-        os._exit(5)
-    while number == 100:
-        time.sleep(1)
-    return number * number
-
-
-def stay(place: tuple[Path, str]) -> int:
-    """Work that counts who is at work beside it."""
-    folder, name = place
-    (folder / name).touch()
-    time.sleep(0.05)  # long enough for others to be seen, were there any
-    count = len(list(folder.iterdir()))
-    (folder / name).unlink()
-    return count
-
-
-def hold(file: Path) -> None:
-    """Work that tells its process; the quick one ends once the slow one has begun."""
-    file.write_text(str(os.getpid()))
-    while file.name == "slow" or not file.with_name("slow").exists():
-        time.sleep(0.01)
 
 
 def test_each_item_is_done_once() -> None:
