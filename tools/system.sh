@@ -40,6 +40,8 @@ missing_for() {
     test)
         has tshark || echo tshark
         has ip || echo iproute2
+        has tcpreplay || echo tcpreplay
+        has setpriv || echo util-linux
         has openssl || echo openssl
         has rsyslogd || printf '%s\n' rsyslog rsyslog-openssl
         has promtool || echo prometheus

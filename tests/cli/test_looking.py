@@ -178,6 +178,9 @@ def test_it_is_said_what_is_missing_to_show_frames(
         "policy.umas-stop-plc",
         "novelty.write-from-new-client",
         "novelty.new-activity",
+        "novelty.function-scan",
+        "novelty.address-scan",
+        "scan.hosts",
     ],
 )
 def test_the_evidence_gives_the_same_verdict(run: Run, judged: Path, kind: str) -> None:
