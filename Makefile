@@ -12,6 +12,8 @@ export PATH := $(HOME)/.cargo/bin:$(or $(PATH),/usr/local/bin:/usr/bin:/bin):/us
 export PYTHON
 # The crate for Python is loaded by an interpreter: it links none.
 export PYO3_BUILD_EXTENSION_MODULE = 1
+# Python, and what it starts, finds the installed otids and not the folder that make runs in.
+export PYTHONSAFEPATH = 1
 unexport PYTHONPATH PYTHONHOME MYPYPATH
 
 SHELL = /bin/bash
@@ -43,7 +45,7 @@ demo: $(STAMPS)/installed ## install otids here, and replay a plant's capture wi
 
 test: system-test $(STAMPS)/installed $(STAMPS)/tools ## run the tests of both languages, Python's against the built wheel
 	$(CARGO) test --locked --workspace
-	$(RUN)/python -P -m pytest $(PYTEST_ARGS)
+	$(RUN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 check: check-format check-types check-imports check-rust ## lint, format, types, import contracts
 
