@@ -26,14 +26,14 @@ CARGO = cd hotpath && cargo
 
 # All that a wheel is made from.
 WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rules models \
-	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/live hotpath/python
+	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/THIRD-PARTY.txt hotpath/src hotpath/live hotpath/python
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 # cargo uses every core by itself, and pip may not run twice in one environment.
 .NOTPARALLEL:
-.PHONY: help demo test check check-format check-types check-imports check-rust build lock clean \
-	force system-build system-test system-check
+.PHONY: help demo test check check-format check-types check-imports check-rust build lock licences \
+	clean force system-build system-test system-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -69,6 +69,10 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
 
 LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+
+licences: $(STAMPS)/tools ## write the lists of licences, and refuse what is not allowed
+	$(CARGO) fetch --locked
+	$(RUN)/python tools/licences.py
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
