@@ -37,7 +37,7 @@ WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rul
 # cargo uses every core by itself, and pip may not run twice in one environment.
 .NOTPARALLEL:
 .PHONY: help demo test check check-format check-types check-imports check-rust build lock audit licences \
-	clean force system-build system-test system-check
+	sbom clean force system-build system-test system-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -81,6 +81,13 @@ audit: $(STAMPS)/audit $(STAMPS)/cargo-deny-$(CARGO_DENY) ## ask for known vulne
 licences: $(STAMPS)/tools ## write the lists of licences, and refuse what is not allowed
 	$(CARGO) fetch --locked
 	$(RUN)/python tools/licences.py
+
+sbom: $(STAMPS)/wheel $(STAMPS)/audit ## write what otids consists of into dist/, as CycloneDX
+	rm -rf $(AUDIT)/runtime dist/otids-*.cdx.json
+	$(PYTHON) -m venv --without-pip $(AUDIT)/runtime
+	$(PIP) --python $(AUDIT)/runtime/bin/python install --require-hashes -r requirements/runtime.txt
+	$(PIP) --python $(AUDIT)/runtime/bin/python install --no-deps dist/otids-*.whl
+	$(AUDIT)/tools/bin/python tools/sbom.py $(AUDIT)/runtime/bin/python
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) $(AUDIT) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
