@@ -1,6 +1,6 @@
 # otids: what one can make of it. `make help` lists the targets.
 #
-# Everything that is made goes to .venv, .stamps, dist and hotpath/target; `make clean` removes it.
+# Everything that is made goes to .venv, .audit, .stamps, dist and hotpath/target; `make clean` removes it.
 # pip, cargo and apt read their proxies, mirrors and certificates from their own configuration.
 
 DEMO = otids replay --learn replay/captures/normal/normal.pcap.gz --assets replay/assets.csv replay/captures/attacks/attacks.pcap.gz
@@ -22,20 +22,24 @@ MAKEFLAGS += --no-print-directory
 
 VENV = .venv
 STAMPS = .stamps
+AUDIT = .audit
 RUN = $(VENV)/bin
 PIP = $(RUN)/python -m pip --quiet --disable-pip-version-check
+AUDIT_PIP = $(AUDIT)/tools/bin/python -m pip --quiet --disable-pip-version-check
 CARGO = cd hotpath && cargo
+# Built from source by its own lock file; it needs Rust 1.88.
+CARGO_DENY = 0.20.2
 
 # All that a wheel is made from.
 WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rules models \
-	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/src hotpath/live hotpath/python
+	hotpath/Cargo.toml hotpath/Cargo.lock hotpath/THIRD-PARTY.txt hotpath/src hotpath/live hotpath/python
 
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 # cargo uses every core by itself, and pip may not run twice in one environment.
 .NOTPARALLEL:
-.PHONY: help demo test check check-format check-types check-imports check-rust build lock clean \
-	force system-build system-test system-check
+.PHONY: help demo test check check-format check-types check-imports check-rust build lock audit licences \
+	sbom clean force system-build system-test system-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -69,11 +73,26 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group build -o requirements/build.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group audit -o requirements/audit.txt
 
 LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
+audit: $(STAMPS)/audit $(STAMPS)/cargo-deny-$(CARGO_DENY) ## ask for known vulnerabilities of all that is locked (needs a network)
+	PATH="$(CURDIR)/$(AUDIT)/cargo/bin:$$PATH" $(AUDIT)/tools/bin/python tools/audit.py
+
+licences: $(STAMPS)/tools ## write the lists of licences, and refuse what is not allowed
+	$(CARGO) fetch --locked
+	$(RUN)/python tools/licences.py
+
+sbom: $(STAMPS)/wheel $(STAMPS)/audit ## write what otids consists of into dist/, as CycloneDX
+	rm -rf $(AUDIT)/runtime dist/otids-*.cdx.json
+	$(PYTHON) -m venv --without-pip $(AUDIT)/runtime
+	$(PIP) --python $(AUDIT)/runtime/bin/python install --require-hashes -r requirements/runtime.txt
+	$(PIP) --python $(AUDIT)/runtime/bin/python install --no-deps dist/otids-*.whl
+	$(AUDIT)/tools/bin/python tools/sbom.py $(AUDIT)/runtime/bin/python
+
 clean: ## remove everything that was made
-	rm -rf $(VENV) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # A stamp is as old as the last change of what it stands for, so that nothing is made twice.
 KEEP_IF_SAME = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -100,6 +119,17 @@ $(STAMPS)/venv: requirements/build.txt requirements/runtime.txt $(STAMPS)/place
 
 $(STAMPS)/tools: requirements/dev.txt $(STAMPS)/venv
 	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/audit: requirements/audit.txt $(STAMPS)/place
+	$(PYTHON) -m venv --clear $(AUDIT)/tools
+	$(AUDIT_PIP) install --require-hashes -r requirements/audit.txt
+	@touch $@
+
+# Unoptimised: it runs for seconds, and optimising it would take minutes.
+$(STAMPS)/cargo-deny-$(CARGO_DENY): | system-build
+	cargo install --quiet --locked --debug --root $(AUDIT)/cargo cargo-deny@$(CARGO_DENY)
+	@mkdir -p $(STAMPS)
 	@touch $@
 
 # The digest of the wheel's inputs: rewritten only when one of them was changed, added or removed.

@@ -1,6 +1,8 @@
 """What the built wheel carries, and where it puts it."""
 
 import configparser
+import json
+import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -73,6 +75,26 @@ def test_command_is_declared(wheel: Path, names: list[str]) -> None:
 
 def test_licence_is_shipped(names: list[str]) -> None:
     assert f"otids-{_version(names)}.dist-info/licenses/LICENSE" in names
+
+
+def test_notices_for_what_is_linked_in_are_shipped(
+    repository: Path, wheel: Path, names: list[str]
+) -> None:
+    name = f"otids-{_version(names)}.dist-info/licenses/hotpath/THIRD-PARTY.txt"
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read(name) == (repository / "hotpath" / "THIRD-PARTY.txt").read_bytes()
+
+
+def test_the_list_of_crates_is_shipped_and_is_what_is_locked(
+    repository: Path, wheel: Path, names: list[str]
+) -> None:
+    name = f"otids-{_version(names)}.dist-info/sboms/otids-hotpath-python.cyclonedx.json"
+    with zipfile.ZipFile(wheel) as archive:
+        listed = json.loads(archive.read(name))["components"]
+    lock = tomllib.loads((repository / "hotpath" / "Cargo.lock").read_text("utf-8"))
+    locked = {(one["name"], one["version"]) for one in lock["package"]}
+    assert {(one["name"], one["version"]) for one in listed} <= locked
+    assert {"otids-hotpath", "otids-live", "pyo3", "flate2"} <= {one["name"] for one in listed}
 
 
 def test_what_is_installed_is_this_wheel(wheel: Path) -> None:
