@@ -173,7 +173,8 @@ impl Engine {
             self.clock = now.time;
             self.scribe.second = second;
         } else if now.time < self.clock.saturating_sub(BACKWARD) {
-            self.begin_epoch(now);
+            self.health.time_ran_back += 1;
+            self.begin_epoch(now, NoticeKind::TimeRanBack);
         } else if now.time > self.clock {
             self.clock = now.time;
             if second > self.scribe.second {
@@ -182,6 +183,13 @@ impl Engine {
                 self.flows.expire(&mut self.scribe, now);
                 self.expire_fragments(now);
             }
+        }
+    }
+
+    /// The clock that stamps frames was set forward to `now`: nobody was silent in between.
+    pub fn skip(&mut self, now: Arrival) {
+        if self.is_running && now.time > self.clock {
+            self.begin_epoch(now, NoticeKind::TimeSkipped);
         }
     }
 
@@ -251,19 +259,18 @@ impl Engine {
         self.scribe.batch.marks.push(mark);
     }
 
-    fn begin_epoch(&mut self, now: Arrival) {
+    fn begin_epoch(&mut self, now: Arrival, why: NoticeKind) {
         let before = Arrival { frame: self.last_frame, time: self.clock };
         self.end_flows(before);
         self.end_second(before);
         self.bindings.clear();
         self.asked = Asked::default();
-        self.health.time_ran_back += 1;
         self.epoch = self.epoch.saturating_add(1);
         self.clock = now.time;
         self.scribe.second = now.time.div_euclid(1_000_000_000);
-        let seconds = (before.time.saturating_sub(now.time)) / 1_000_000_000;
+        let seconds = before.time.abs_diff(now.time) / 1_000_000_000;
         let detail = format!("by {seconds} s");
-        self.scribe.notice(NoticeKind::TimeRanBack, NONE, NONE, &detail, None, now);
+        self.scribe.notice(why, NONE, NONE, &detail, None, now);
     }
 
     fn end_flows(&mut self, now: Arrival) {

@@ -154,5 +154,7 @@ words! {
         TimeRanBack = "time-ran-back",
         /// The capture file is damaged from here on.
         CaptureDamaged = "capture-damaged",
+        /// The clock that stamps frames was set forward: a new epoch.
+        TimeSkipped = "time-skipped",
     }
 }

@@ -12,6 +12,7 @@ use hotpath::engine::Engine;
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
 use hotpath::source::recent::Recent;
+use hotpath::source::steps::Steps;
 use hotpath::source::{Frame, LinkType, SourceHealth};
 use live::{Link, Options, Packet, Ring, Statistics};
 
@@ -111,6 +112,15 @@ impl Interface {
     }
 }
 
+/// The clock that stamps frames, in nanoseconds since the epoch.
+fn wall() -> i64 {
+    nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn nanoseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// What the thread shares with the one that judges.
 #[derive(Clone)]
 pub struct Shared {
@@ -129,7 +139,7 @@ pub fn listen(
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
-    let mut state = Listening::default();
+    let mut state = Listening::new();
     while !shared.stop.load(Ordering::Relaxed) {
         state.round(&mut engine, &mut interfaces, shared);
         if let Ok(Some(learned)) = settled.try_recv() {
@@ -149,16 +159,29 @@ pub fn listen(
     engine
 }
 
-#[derive(Default)]
 struct Listening {
     number: u64,
     clock: i64,
+    steps: Steps,
+    began: Instant,
     handed_over: i64,
     shed: u64,
     health: SourceHealth,
 }
 
 impl Listening {
+    fn new() -> Self {
+        Self {
+            number: 0,
+            clock: 0,
+            steps: Steps::default(),
+            began: Instant::now(),
+            handed_over: 0,
+            shed: 0,
+            health: SourceHealth::default(),
+        }
+    }
+
     /// Takes one block of each interface, or lets the clock go on.
     fn round(&mut self, engine: &mut Engine, interfaces: &mut [Interface], shared: &Shared) {
         let rings = interfaces.iter().filter(|one| one.ring.is_some()).count();
@@ -167,6 +190,7 @@ impl Listening {
         if patience.is_none() {
             std::thread::sleep(Duration::from_millis(u64::from(ROUND_MILLISECONDS)));
         }
+        self.steps.look(wall(), nanoseconds(self.began.elapsed()));
         let before = self.number;
         for (place, interface) in interfaces.iter_mut().enumerate() {
             interface.try_again();
@@ -207,6 +231,9 @@ impl Listening {
         let Packet { time, data, original_length } = *packet;
         let frame = Frame { number: self.number, time, link, interface, data, original_length };
         self.clock = time;
+        if self.steps.is_first_after(time) {
+            engine.skip(Arrival { frame: self.number, time });
+        }
         self.health.frames = self.health.frames.saturating_add(1);
         self.health.bytes = self.health.bytes.saturating_add(data.len() as u64);
         if engine.rows() >= MAX_ROWS {
@@ -219,9 +246,11 @@ impl Listening {
 
     /// Nothing was heard: capture time goes on by the clock that stamps frames.
     fn let_clock_go_on(&mut self, engine: &mut Engine) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX).saturating_sub(SLACK);
-        if self.clock == 0 || now > self.clock {
+        let now = wall().saturating_sub(SLACK);
+        if self.steps.is_first_after(now) {
+            self.clock = now;
+            engine.skip(Arrival { frame: self.number, time: now });
+        } else if self.clock == 0 || now > self.clock {
             self.clock = now;
             engine.advance(Arrival { frame: self.number, time: now });
         } else if self.clock.saturating_sub(now) > 4 * SECOND {

@@ -10,6 +10,7 @@ mod gzip;
 mod pcap;
 mod pcapng;
 pub mod recent;
+pub mod steps;
 mod stream;
 
 /// What the bytes of a frame begin with: the pcap link types that are understood.

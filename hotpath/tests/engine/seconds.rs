@@ -1,6 +1,7 @@
 //! Time: seconds, marks, epochs, the watermark.
 
 use hotpath::engine::Settings;
+use hotpath::net::Arrival;
 
 use super::frames::{adu, answer, ask, host, udp};
 use super::wire::{Dialogue, SECOND, START, Wire};
@@ -42,6 +43,28 @@ fn time_that_runs_back_ends_all_flows() {
     assert_eq!(epochs, [(0, 0), (-10, 1), (-9, 1)]);
     assert_eq!(heard.messages.len(), 3);
     assert_eq!(heard.states().len(), 3, "attempted, open; open again in the new epoch");
+}
+
+#[test]
+fn a_clock_that_was_set_forward_is_no_silence() {
+    let mut wire = Wire { cut: 1, ..Wire::default() };
+    let mut talk = Dialogue::new(host(1, 40_000), host(2, 502));
+    talk.open(&mut wire);
+    talk.ask(&mut wire, &ask(1, 0));
+    let later = wire.time + 3_600 * SECOND;
+    wire.engine.skip(Arrival { frame: 5, time: later });
+    wire.engine.skip(Arrival { frame: 5, time: START }); // That is no skip.
+    wire.time = later;
+    talk.ask(&mut wire, &ask(2, 0));
+    talk.answer(&mut wire, &answer(2));
+    assert_eq!(wire.engine.health().time_ran_back, 0);
+    let heard = wire.finish();
+    assert_eq!(heard.kinds(), ["unanswered-request", "time-skipped"]);
+    assert_eq!(heard.notices[1].detail, "by 3600 s");
+    let epochs: Vec<(i64, u32)> =
+        heard.marks.iter().map(|mark| (mark.0 - START / SECOND, mark.1)).collect();
+    assert_eq!(epochs, [(0, 0), (3_600, 1)]);
+    assert_eq!(heard.messages.len(), 3);
 }
 
 #[test]
