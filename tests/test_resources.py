@@ -1,5 +1,6 @@
 """The data folders are found where the wheel and the checkout have them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,11 @@ def test_checkout_prefers_its_own_folder(repository: Path, tmp_path: Path) -> No
 
 def _run(script: str, folder: Path) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.strip()
 

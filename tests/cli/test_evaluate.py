@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -244,11 +245,19 @@ def test_a_mistake_in_cases_names_the_line(run: Run, write_cases: WriteCases) ->
     assert f"{folder}/cases.toml:6: case.learn_untill" in run("evaluate", folder).complaint
 
 
-def test_an_interrupt_ends_all_and_leaves_nothing(tmp_path: Path, captures: Path) -> None:
-    (tmp_path / "temporary").mkdir()
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder with a name so short that sockets may stand in it, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="otids-test-") as folder:
+        yield Path(folder)
+
+
+def test_an_interrupt_ends_all_and_leaves_nothing(
+    tmp_path: Path, temporary: Path, captures: Path
+) -> None:
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "otids", "evaluate", str(captures)],
-        env={**os.environ, **environment(tmp_path), "TMPDIR": str(tmp_path / "temporary")},
+        env={**os.environ, **environment(tmp_path), "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -256,7 +265,7 @@ def test_an_interrupt_ends_all_and_leaves_nothing(tmp_path: Path, captures: Path
     )
     with process:
         end = time.monotonic() + 90
-        while not list((tmp_path / "temporary").glob("otids-evaluate-*/*/alerts.sqlite")):
+        while not list(temporary.glob("otids-evaluate-*/*/alerts.sqlite")):
             assert process.poll() is None
             assert time.monotonic() < end
             time.sleep(0.005)
@@ -264,4 +273,4 @@ def test_an_interrupt_ends_all_and_leaves_nothing(tmp_path: Path, captures: Path
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err == "otids: stopped; nothing was scored\n"
-    assert not list((tmp_path / "temporary").glob("otids-*"))
+    assert not list(temporary.glob("otids-*"))
