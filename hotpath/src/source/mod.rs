@@ -11,6 +11,7 @@ mod pcap;
 mod pcapng;
 pub mod recent;
 mod stream;
+mod zstd;
 
 /// What the bytes of a frame begin with: the pcap link types that are understood.
 /// Numbers: <https://www.tcpdump.org/linktypes.html>.
