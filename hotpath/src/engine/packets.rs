@@ -2,11 +2,14 @@
 
 use super::Engine;
 use super::bindings::{Hops, News, number};
+use super::mirror::Sight;
+use crate::bytes::Cursor;
 use crate::columns::SightingRow;
 use crate::flows::{Flow, FlowKey};
 use crate::net::fragments::Trouble;
 use crate::net::tcp::{self, Connection};
-use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Vlan, udp};
+use crate::net::tunnels::{self, Tunnel};
+use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Unwrapped, Vlan, udp};
 use crate::scribe::Scribe;
 use crate::table::{Carrier, Endpoint, NONE};
 use crate::talk::{End, Listener, Talk, Volume};
@@ -14,6 +17,9 @@ use crate::words::Sighted;
 
 /// Code of ARP among carriers.
 const ARP: u32 = 0x3_0000;
+
+/// Code of the first encapsulation among carriers.
+const TUNNEL: u32 = 0x4_0000;
 
 /// One direction of a frame between two ends.
 struct Passage<'a> {
@@ -41,11 +47,16 @@ impl Weight {
 
 impl Engine {
     pub(super) fn packet(&mut self, packet: &Packet<'_>, length: u32, now: Arrival) {
+        if !packet.unwrapped.is_empty() {
+            self.count_encapsulated(packet.unwrapped, Unwrapped::default());
+        }
+        self.unwrapped(packet, Weight::of(length), now.frame, now);
+    }
+
+    fn unwrapped(&mut self, packet: &Packet<'_>, weight: Weight, carried: u64, now: Arrival) {
         match &packet.body {
-            Body::Ip(ip) => {
-                self.ip(packet, ip, Weight::of(length), now.frame, now);
-            }
-            Body::Arp(arp) => self.arp(packet, arp, length, now),
+            Body::Ip(ip) => self.ip(packet, ip, weight, carried, now),
+            Body::Arp(arp) => self.arp(packet, arp, weight, now),
             Body::Other { ether_type, payload } => {
                 let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
                     self.health.unknown_link_frames += 1;
@@ -56,7 +67,7 @@ impl Engine {
                     source: (Address::Mac(source), 0),
                     target: (Address::Mac(target), 0),
                     ttl: 0,
-                    weight: Weight::of(length),
+                    weight,
                     carrier: Carrier::Link,
                     // Below 0x600 it is the length of an LLC frame.
                     code: 0x1_0000 | if *ether_type < 0x600 { 0 } else { u32::from(*ether_type) },
@@ -70,7 +81,15 @@ impl Engine {
         }
     }
 
-    fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, length: u32, now: Arrival) {
+    fn count_encapsulated(&mut self, now: Unwrapped, before: Unwrapped) {
+        for kind in now.since(before) {
+            if let Some(count) = self.health.encapsulated.get_mut(kind as usize) {
+                *count += 1;
+            }
+        }
+    }
+
+    fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, weight: Weight, now: Arrival) {
         if arp.sender_ip == Address::V4([0; 4]) {
             return; // A probe (RFC 5227) binds nothing.
         }
@@ -87,7 +106,7 @@ impl Engine {
             source: (arp.sender_ip, 0),
             target: (arp.target_ip, 0),
             ttl: 0,
-            weight: Weight::of(length),
+            weight,
             carrier: Carrier::Network,
             code: ARP,
         };
@@ -102,8 +121,19 @@ impl Engine {
         carried: u64,
         now: Arrival,
     ) {
+        let vlan = match self.mirror.take(packet, ip, now.time) {
+            Sight::First(vlan) => vlan,
+            Sight::Copy(vlan) => {
+                self.copy(vlan, packet, ip);
+                return;
+            }
+        };
+        let packet = &Packet { vlan, ..*packet };
         if ip.fragment.is_some() {
             self.fragment(packet, ip, weight, now);
+            return;
+        }
+        if ip.protocol != tcp::PROTOCOL && self.is_tunnel(packet, ip, weight, carried, now) {
             return;
         }
         let outcome = match ip.protocol {
@@ -147,10 +177,83 @@ impl Engine {
         }
     }
 
+    /// Counts a packet that was seen before, in `vlan`.
+    fn copy(&mut self, vlan: Vlan, packet: &Packet<'_>, ip: &IpPacket<'_>) {
+        self.health.copies += 1;
+        let mut cursor = Cursor::new(ip.payload);
+        let has_ports = matches!(ip.protocol, tcp::PROTOCOL | udp::PROTOCOL);
+        let (code, source, target) = match (tunnels::of(ip), cursor.u16_be(), cursor.u16_be()) {
+            (Ok(Some(tunnel)), ..) => (tunnel_code(&tunnel), 0, 0),
+            (_, Ok(source), Ok(target)) if has_ports => (u32::from(ip.protocol), source, target),
+            _ => (u32::from(ip.protocol), 0, 0),
+        };
+        let code = carrier_code(code, packet);
+        let key = FlowKey::new(vlan, (ip.source, source), (ip.target, target), code);
+        self.flows.count_copy(&key);
+    }
+
+    /// Whether a packet carries another one, which is then judged in its place.
+    fn is_tunnel(
+        &mut self,
+        packet: &Packet<'_>,
+        ip: &IpPacket<'_>,
+        weight: Weight,
+        carried: u64,
+        now: Arrival,
+    ) -> bool {
+        let tunnel = match tunnels::of(ip) {
+            Ok(Some(tunnel)) => tunnel,
+            Ok(None) => return false,
+            Err(malformed) => {
+                self.malformed(malformed, now);
+                return true;
+            }
+        };
+        let inner = packet.unwrapped.through(tunnel.kind).and_then(|unwrapped| {
+            self.count_encapsulated(unwrapped, packet.unwrapped);
+            Ok((unwrapped, tunnel.open(unwrapped)?))
+        });
+        match inner {
+            Ok((_, inner)) if inner.source_mac.is_none() && is_opaque(&inner) => return false,
+            Ok((unwrapped, inner)) => {
+                self.carrying(packet, ip, &tunnel, weight, now);
+                self.count_encapsulated(inner.unwrapped, unwrapped);
+                self.unwrapped(&inner, Weight::of(tunnel.length), carried, now);
+            }
+            Err(malformed) => {
+                self.carrying(packet, ip, &tunnel, weight, now);
+                self.malformed(malformed, now);
+            }
+        }
+        true
+    }
+
+    /// The ends of a tunnel converse too, without saying anything of their own.
+    fn carrying(
+        &mut self,
+        packet: &Packet<'_>,
+        ip: &IpPacket<'_>,
+        tunnel: &Tunnel<'_>,
+        weight: Weight,
+        now: Arrival,
+    ) {
+        let passage = Passage {
+            packet,
+            source: (ip.source, 0),
+            target: (ip.target, 0),
+            ttl: ip.ttl,
+            weight,
+            carrier: Carrier::Network,
+            code: tunnel_code(tunnel),
+        };
+        self.datagram(&passage, || tunnel.kind.name().to_owned(), &[], now);
+    }
+
     fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, last: Weight, now: Arrival) {
         self.health.fragments += 1;
         let mut troubles = Vec::new();
-        let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
+        let tunnels = packet.unwrapped.tunnels();
+        let whole = self.fragments.accept(packet.vlan, tunnels, ip, now, &mut troubles);
         self.tell_troubles(&troubles, now);
         let Some(datagram) = whole else { return };
         match datagram.packet() {
@@ -263,7 +366,8 @@ impl Engine {
         then: impl FnOnce(&mut Flow, Side, &mut tcp::Budget, &mut Scribe),
     ) {
         let vlan = passage.packet.vlan;
-        let key = FlowKey::new(vlan, passage.source, passage.target, passage.code);
+        let code = carrier_code(passage.code, passage.packet);
+        let key = FlowKey::new(vlan, passage.source, passage.target, code);
         let (flow, budget) = self.flows.touch(key, &mut self.scribe, now, |scribe| {
             let [source, target] = [passage.source, passage.target];
             let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
@@ -307,6 +411,20 @@ impl Engine {
             }
         }
     }
+}
+
+/// Packets out of a tunnel are of other flows than those beside it: who can send through one must
+/// not get in the way of what others say to each other.
+fn carrier_code(code: u32, packet: &Packet<'_>) -> u32 {
+    code | (u32::from(packet.unwrapped.tunnels()) << 24)
+}
+
+const fn tunnel_code(tunnel: &Tunnel<'_>) -> u32 {
+    TUNNEL | tunnel.kind as u32
+}
+
+const fn is_opaque(packet: &Packet<'_>) -> bool {
+    matches!(packet.body, Body::Other { .. })
 }
 
 /// An endpoint seen in use.
