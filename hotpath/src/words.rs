@@ -134,9 +134,9 @@ words! {
         Mpls = "mpls",
         /// An Ethernet pseudowire over MPLS (RFC 4448).
         Pseudowire = "pseudowire",
-        /// A PPPoE session (RFC 2516).
+        /// A `PPPoE` session (RFC 2516).
         Pppoe = "pppoe",
-        /// A time stamp that Cisco's Nexus switches put before the `EtherType` (TTag).
+        /// A time stamp that Cisco's Nexus switches put before the `EtherType` (`TTag`).
         CiscoTtag = "cisco-ttag",
         /// A security group tag of Cisco's switches (Cisco `MetaData`).
         CiscoCmd = "cisco-cmd",

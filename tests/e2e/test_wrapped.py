@@ -1,4 +1,4 @@
-"""Whatever a mirror port puts around the frames of the recorded attacks, the alerts are the same."""
+"""Whatever a mirror port puts around the recorded attacks, the alerts are the same."""
 
 import json
 import os

@@ -51,8 +51,8 @@ SINK = SinkState(
 )
 IN_RULES = re.compile(r"\b(?:otids|process)_[a-z_]+")
 LABELS = {
-    "detector", "encapsulation", "instance", "interface", "kind", "part", "python", "reason", "sensor", "severity",
-    "sink", "source", "state", "thread", "type", "version",
+    "detector", "encapsulation", "instance", "interface", "kind", "part", "python", "reason",
+    "sensor", "severity", "sink", "source", "state", "thread", "type", "version",
 }  # fmt: skip
 
 

@@ -128,7 +128,13 @@ impl Engine {
                 return;
             }
         };
-        let packet = &Packet { vlan, ..*packet };
+        let moved;
+        let packet = if vlan == packet.vlan {
+            packet
+        } else {
+            moved = Packet { vlan, ..*packet };
+            &moved
+        };
         if ip.fragment.is_some() {
             self.fragment(packet, ip, weight, now);
             return;

@@ -23,7 +23,6 @@ const ROOM: usize = 512 << 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
-    hash: u64,
     time: i64,
     /// Counted from the first byte that was ever written.
     start: u64,
@@ -36,6 +35,8 @@ struct Seen {
 /// The last packets.
 pub struct Copies {
     hasher: RandomState,
+    /// A part of the hash of each packet: looked at for every frame, and so kept apart and small.
+    tags: Vec<u32>,
     seen: Vec<Seen>,
     /// A ring; no packet lies across its end.
     bytes: Vec<u8>,
@@ -46,6 +47,7 @@ impl Default for Copies {
     fn default() -> Self {
         Self {
             hasher: RandomState::new(),
+            tags: vec![0; PLACES],
             seen: vec![Seen::default(); PLACES],
             bytes: vec![0; ROOM],
             written: 0,
@@ -65,21 +67,41 @@ impl Copies {
     pub fn take(&mut self, packet: &[u8], vlan: Vlan, tunnels: u8, time: i64) -> Option<Vlan> {
         let essence = essence(packet)?;
         let hash = self.hash(&essence);
-        let place = hash as usize & (PLACES - 1);
-        let seen = *self.seen.get(place)?;
-        let may_be = seen.hash == hash
-            && seen.length as usize == packet.len()
-            && seen.tunnels == tunnels
-            && seen.copies < MOST_COPIES
-            && seen.time.abs_diff(time) <= WINDOW;
-        if may_be && self.bytes_of(&seen).and_then(self::essence) == Some(essence) {
-            self.seen.get_mut(place)?.copies += 1;
-            return Some(seen.vlan);
+        let (place, tag) = (hash as usize & (PLACES - 1), (hash >> 32) as u32);
+        let known = std::mem::replace(self.tags.get_mut(place)?, tag);
+        if known == tag {
+            let copied = self.copied(place, packet, essence, tunnels, time);
+            if copied.is_some() {
+                return copied;
+            }
         }
         let start = self.write(packet)?;
         let length = packet.len() as u32;
-        *self.seen.get_mut(place)? = Seen { hash, time, start, length, vlan, tunnels, copies: 0 };
+        *self.seen.get_mut(place)? = Seen { time, start, length, vlan, tunnels, copies: 0 };
         None
+    }
+
+    /// The VLAN of the packet at a place, if this one is a copy of it.
+    #[cold]
+    fn copied(
+        &mut self,
+        place: usize,
+        packet: &[u8],
+        essence: Essence<'_>,
+        tunnels: u8,
+        time: i64,
+    ) -> Option<Vlan> {
+        let seen = *self.seen.get(place)?;
+        let is_copy = seen.length as usize == packet.len()
+            && seen.tunnels == tunnels
+            && seen.copies < MOST_COPIES
+            && seen.time.abs_diff(time) <= WINDOW
+            && self.bytes_of(&seen).and_then(self::essence) == Some(essence);
+        if !is_copy {
+            return None;
+        }
+        self.seen.get_mut(place)?.copies += 1;
+        Some(seen.vlan)
     }
 
     /// Of the parts that differ between packets of one conversation; what it leaves out only
@@ -91,12 +113,11 @@ impl Copies {
         let word = |at: usize| {
             rest.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
         };
-        let words = [word(transport - 8), word(transport), word(transport + 8)];
-        self.hasher.hash_one((first, words))
+        let (addresses, second) = (word(transport - 8), word(transport));
+        self.hasher.hash_one((first, addresses, second, word(transport + 8)))
     }
 
     /// The bytes of a packet that was remembered, unless others were written over them.
-    #[inline]
     fn bytes_of(&self, seen: &Seen) -> Option<&[u8]> {
         if self.written.saturating_sub(seen.start) > ROOM as u64 {
             return None;
@@ -141,7 +162,7 @@ mod tests {
     use crate::net::Vlan;
 
     const TIME: i64 = 1_700_000_000_000_000_000;
-    const LATEST: i64 = TIME + WINDOW as i64;
+    const LATEST: i64 = TIME.saturating_add_unsigned(WINDOW);
 
     /// TCP over IPv4 of `length` bytes: identification, TTL, checksum.
     fn ipv4(id: u16, ttl: u8, checksum: u8, length: u16) -> Vec<u8> {

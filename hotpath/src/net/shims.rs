@@ -1,4 +1,4 @@
-//! What stands between the link layer and a packet: LLC with SNAP, MPLS, PPPoE, and the tags of
+//! What stands between the link layer and a packet: LLC with SNAP, MPLS, `PPPoE`, and the tags of
 //! Cisco's switches. What is not understood stays with its `EtherType`.
 
 use super::link::{self, Around, ETHER_ARP, ETHER_IPV4, ETHER_IPV6, MIN_ETHER_TYPE};
@@ -14,7 +14,7 @@ const MAX_LABELS: usize = 16;
 
 pub(super) const ETHER_MPLS: [u16; 2] = [0x8847, 0x8848];
 const ETHER_PPPOE_SESSION: u16 = 0x8864;
-/// Registered for another maker's heartbeats, and used for TTag all the same.
+/// Registered for another maker's heartbeats, and used for `TTag` all the same.
 const ETHER_CISCO_TTAG: u16 = 0x8988;
 const ETHER_CISCO_CMD: u16 = 0x8909;
 
@@ -115,7 +115,7 @@ fn understood(packet: Result<Packet<'_>, Malformed>) -> Option<Packet<'_>> {
     packet.ok().filter(|packet| !matches!(packet.body, Body::Other { .. }))
 }
 
-/// A PPPoE session (RFC 2516 section 4): version and type, code, session, length; then PPP
+/// A `PPPoE` session (RFC 2516 section 4): version and type, code, session, length; then PPP
 /// (RFC 1661 section 2). Other PPP protocols than IP keep the `EtherType`.
 fn pppoe(bytes: &[u8], around: Around) -> Result<Packet<'_>, Malformed> {
     const PPP_IPV4: u16 = 0x0021;
@@ -146,9 +146,9 @@ fn pppoe(bytes: &[u8], around: Around) -> Result<Packet<'_>, Malformed> {
     }
 }
 
-/// Cisco's TTag, which Nexus switches leave in what they mirror: a time stamp of 6 bytes, and the
-/// `EtherType` of what follows. The number is another maker's by right, so that it is TTag only if
-/// a packet that is understood follows.
+/// Cisco's `TTag`, which Nexus switches leave in what they mirror: a time stamp of 6 bytes, and
+/// the `EtherType` of what follows. The number is another maker's by right, so that it is `TTag`
+/// only if a packet that is understood follows.
 fn ttag(bytes: &[u8], around: Around) -> Result<Packet<'_>, Malformed> {
     let mut cursor = Cursor::new(bytes);
     if let (Ok(_), Ok(ether_type)) = (cursor.array::<6>(), cursor.u16_be()) {

@@ -45,11 +45,7 @@ fn frame() -> Vec<u8> {
     [&MACS[..], &[0x81, 0x00, 0x00, 0x07, 0x08, 0x00], &IPV4].concat()
 }
 
-fn around<'a>(
-    protocol: u8,
-    payload: &'a [u8],
-    missing: u32,
-) -> Result<Option<Tunnel<'a>>, Malformed> {
+fn around(protocol: u8, payload: &[u8], missing: u32) -> Result<Option<Tunnel<'_>>, Malformed> {
     of(&outer(protocol, payload, missing))
 }
 
