@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from captures import talk
 from hotpath.frames import pcap
 from wrapping import WRAPS, Frame, double, read_frames, wrap_all
+
+from otids import _hotpath
+from otids.alerts.dissect import dissect
 
 OTIDS = Path(sys.executable).with_name("otids")
 
@@ -109,6 +113,39 @@ def test_attacks_compressed_with_zstd_give_the_same_alerts(
         (tmp_path / f"{capture}.pcap").write_bytes(zstd(pcap(plain)))
     alerts = replay(tmp_path, tmp_path / "normal.pcap", tmp_path / "attacks.pcap")
     assert essence(alerts) == expected
+
+
+@pytest.mark.parametrize("name", WRAPS)
+def test_decode_tells_what_is_inside(tmp_path: Path, name: str) -> None:
+    def decode(frames: list[Frame]) -> list[Record]:
+        capture = tmp_path / "talk.pcap"
+        capture.write_bytes(pcap(frames))
+        done = subprocess.run(
+            [str(OTIDS), "decode", str(capture)], capture_output=True, timeout=60, check=True
+        )
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    plain = decode(talk(3))
+    assert len(plain) == 6
+    told = decode(wrap_all(talk(3), WRAPS[name]))
+    vlans = {"qinq": [100, 200], "erspan_of_trunk": [300]}
+    assert [one.pop("vlan", None) for one in told] == [vlans.get(name)] * 6
+    assert told == plain
+
+
+@pytest.mark.parametrize("name", ["erspan_ii", "vxlan", "geneve", "mpls"])
+def test_evidence_is_dissected_down_to_what_is_inside(tmp_path: Path, name: str) -> None:
+    capture, evidence = tmp_path / "talk.pcap", tmp_path / "evidence.pcapng"
+    capture.write_bytes(pcap(wrap_all(talk(1), WRAPS[name])))
+    assert _hotpath.cut_evidence(str(capture), [(str(evidence), [4], 9, "")]) == [(5, [])]
+    dissection = dissect(evidence)
+    if dissection.missing:
+        pytest.skip(dissection.missing)
+    (frame,) = dissection.frames
+    layers = {layer.name: layer.lines for layer in frame.layers}
+    assert frame.number == 4
+    assert "modbus" in layers
+    assert not any("unknown" in line for lines in layers.values() for line in lines[:1])
 
 
 def zstd(data: bytes) -> bytes:
