@@ -12,6 +12,7 @@ use crate::table::NONE;
 use crate::words::{Encapsulation, NoticeKind};
 
 mod bindings;
+mod carried;
 mod mirror;
 mod packets;
 

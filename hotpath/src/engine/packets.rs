@@ -3,12 +3,10 @@
 use super::Engine;
 use super::bindings::{Hops, News, number};
 use super::mirror::Sight;
-use crate::bytes::Cursor;
 use crate::columns::SightingRow;
 use crate::flows::{Flow, FlowKey};
 use crate::net::fragments::Trouble;
 use crate::net::tcp::{self, Connection};
-use crate::net::tunnels::{self, Tunnel};
 use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Unwrapped, Vlan, udp};
 use crate::scribe::Scribe;
 use crate::table::{Carrier, Endpoint, NONE};
@@ -18,29 +16,26 @@ use crate::words::Sighted;
 /// Code of ARP among carriers.
 const ARP: u32 = 0x3_0000;
 
-/// Code of the first encapsulation among carriers.
-const TUNNEL: u32 = 0x4_0000;
-
 /// One direction of a frame between two ends.
-struct Passage<'a> {
-    packet: &'a Packet<'a>,
-    source: (Address, u16),
-    target: (Address, u16),
-    ttl: u8,
-    weight: Weight,
-    carrier: Carrier,
-    code: u32,
+pub(super) struct Passage<'a> {
+    pub(super) packet: &'a Packet<'a>,
+    pub(super) source: (Address, u16),
+    pub(super) target: (Address, u16),
+    pub(super) ttl: u8,
+    pub(super) weight: Weight,
+    pub(super) carrier: Carrier,
+    pub(super) code: u32,
 }
 
 /// What a packet came in.
 #[derive(Debug, Clone, Copy)]
-struct Weight {
+pub(super) struct Weight {
     frames: u32,
     bytes: u64,
 }
 
 impl Weight {
-    const fn of(length: u32) -> Self {
+    pub(super) const fn of(length: u32) -> Self {
         Self { frames: 1, bytes: length as u64 }
     }
 }
@@ -53,7 +48,13 @@ impl Engine {
         self.unwrapped(packet, Weight::of(length), now.frame, now);
     }
 
-    fn unwrapped(&mut self, packet: &Packet<'_>, weight: Weight, carried: u64, now: Arrival) {
+    pub(super) fn unwrapped(
+        &mut self,
+        packet: &Packet<'_>,
+        weight: Weight,
+        carried: u64,
+        now: Arrival,
+    ) {
         match &packet.body {
             Body::Ip(ip) => self.ip(packet, ip, weight, carried, now),
             Body::Arp(arp) => self.arp(packet, arp, weight, now),
@@ -77,14 +78,6 @@ impl Engine {
                     _ => format!("ethertype-{ether_type:#06x}"),
                 };
                 self.datagram(&passage, name, payload, now);
-            }
-        }
-    }
-
-    fn count_encapsulated(&mut self, now: Unwrapped, before: Unwrapped) {
-        for kind in now.since(before) {
-            if let Some(count) = self.health.encapsulated.get_mut(kind as usize) {
-                *count += 1;
             }
         }
     }
@@ -183,78 +176,6 @@ impl Engine {
         }
     }
 
-    /// Counts a packet that was seen before, in `vlan`.
-    fn copy(&mut self, vlan: Vlan, packet: &Packet<'_>, ip: &IpPacket<'_>) {
-        self.health.copies += 1;
-        let mut cursor = Cursor::new(ip.payload);
-        let has_ports = matches!(ip.protocol, tcp::PROTOCOL | udp::PROTOCOL);
-        let (code, source, target) = match (tunnels::of(ip), cursor.u16_be(), cursor.u16_be()) {
-            (Ok(Some(tunnel)), ..) => (tunnel_code(&tunnel), 0, 0),
-            (_, Ok(source), Ok(target)) if has_ports => (u32::from(ip.protocol), source, target),
-            _ => (u32::from(ip.protocol), 0, 0),
-        };
-        let code = carrier_code(code, packet);
-        let key = FlowKey::new(vlan, (ip.source, source), (ip.target, target), code);
-        self.flows.count_copy(&key);
-    }
-
-    /// Whether a packet carries another one, which is then judged in its place.
-    fn is_tunnel(
-        &mut self,
-        packet: &Packet<'_>,
-        ip: &IpPacket<'_>,
-        weight: Weight,
-        carried: u64,
-        now: Arrival,
-    ) -> bool {
-        let tunnel = match tunnels::of(ip) {
-            Ok(Some(tunnel)) => tunnel,
-            Ok(None) => return false,
-            Err(malformed) => {
-                self.malformed(malformed, now);
-                return true;
-            }
-        };
-        let inner = packet.unwrapped.through(tunnel.kind).and_then(|unwrapped| {
-            self.count_encapsulated(unwrapped, packet.unwrapped);
-            Ok((unwrapped, tunnel.open(unwrapped)?))
-        });
-        match inner {
-            Ok((_, inner)) if inner.source_mac.is_none() && is_opaque(&inner) => return false,
-            Ok((unwrapped, inner)) => {
-                self.carrying(packet, ip, &tunnel, weight, now);
-                self.count_encapsulated(inner.unwrapped, unwrapped);
-                self.unwrapped(&inner, Weight::of(tunnel.length), carried, now);
-            }
-            Err(malformed) => {
-                self.carrying(packet, ip, &tunnel, weight, now);
-                self.malformed(malformed, now);
-            }
-        }
-        true
-    }
-
-    /// The ends of a tunnel converse too, without saying anything of their own.
-    fn carrying(
-        &mut self,
-        packet: &Packet<'_>,
-        ip: &IpPacket<'_>,
-        tunnel: &Tunnel<'_>,
-        weight: Weight,
-        now: Arrival,
-    ) {
-        let passage = Passage {
-            packet,
-            source: (ip.source, 0),
-            target: (ip.target, 0),
-            ttl: ip.ttl,
-            weight,
-            carrier: Carrier::Network,
-            code: tunnel_code(tunnel),
-        };
-        self.datagram(&passage, || tunnel.kind.name().to_owned(), &[], now);
-    }
-
     fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, last: Weight, now: Arrival) {
         self.health.fragments += 1;
         let mut troubles = Vec::new();
@@ -351,7 +272,7 @@ impl Engine {
         );
     }
 
-    fn datagram(
+    pub(super) fn datagram(
         &mut self,
         passage: &Passage<'_>,
         name: impl Fn() -> String,
@@ -421,16 +342,8 @@ impl Engine {
 
 /// Packets out of a tunnel are of other flows than those beside it: who can send through one must
 /// not get in the way of what others say to each other.
-fn carrier_code(code: u32, packet: &Packet<'_>) -> u32 {
+pub(super) fn carrier_code(code: u32, packet: &Packet<'_>) -> u32 {
     code | (u32::from(packet.unwrapped.tunnels()) << 24)
-}
-
-const fn tunnel_code(tunnel: &Tunnel<'_>) -> u32 {
-    TUNNEL | tunnel.kind as u32
-}
-
-const fn is_opaque(packet: &Packet<'_>) -> bool {
-    matches!(packet.body, Body::Other { .. })
 }
 
 /// An endpoint seen in use.

@@ -70,14 +70,14 @@ impl<'a> Tunnel<'a> {
 /// The tunnel that a whole packet is, if it is one.
 ///
 /// # Errors
-/// [`Malformed`] if its header is not whole.
+/// [`Malformed`] if it is GRE whose header is not whole.
 pub fn of<'a>(packet: &IpPacket<'a>) -> Result<Option<Tunnel<'a>>, Malformed> {
     let typed = |kind, ether_type| {
         let cursor = Cursor::new(packet.payload);
         Ok(Some(Tunnel::new(kind, Inner::Typed(ether_type), cursor, packet.missing)))
     };
     match packet.protocol {
-        udp::PROTOCOL => over_udp(packet),
+        udp::PROTOCOL => Ok(over_udp(packet)),
         IPV4 => typed(Encapsulation::IpInIp, ETHER_IPV4),
         IPV6 => typed(Encapsulation::IpInIp, ETHER_IPV6),
         MPLS => typed(Encapsulation::Mpls, shims::ETHER_MPLS[0]),
@@ -163,38 +163,36 @@ fn erspan(head: u32, inner: Inner, cursor: Cursor<'_>, missing: u32) -> Tunnel<'
     if head & TRUNCATED == 0 { tunnel } else { Tunnel { cut: UNKNOWN_CUT, ..tunnel } }
 }
 
-/// VXLAN and Geneve are told by the port that they are sent to.
-fn over_udp<'a>(packet: &IpPacket<'a>) -> Result<Option<Tunnel<'a>>, Malformed> {
+/// VXLAN and Geneve are told by the port that they are sent to. What has no room for their headers
+/// is a datagram like others, and what is wrong with UDP itself is told where those are read.
+fn over_udp<'a>(packet: &IpPacket<'a>) -> Option<Tunnel<'a>> {
     let port = packet.payload.get(2..).and_then(<[u8]>::first_chunk).copied();
     let read = match port.map(u16::from_be_bytes) {
         Some(VXLAN_PORT) => vxlan,
         Some(GENEVE_PORT) => geneve,
-        _ => return Ok(None),
+        _ => return None,
     };
-    // What is wrong with UDP itself is told where every datagram is read.
-    udp::parse(packet)
-        .map_or(Ok(None), |datagram| read(Cursor::new(datagram.payload), datagram.missing))
+    let datagram = udp::parse(packet).ok()?;
+    read(Cursor::new(datagram.payload), datagram.missing).ok().flatten()
 }
 
 /// VXLAN (RFC 7348 section 5): flags, of which one must be set; reserved; network; reserved.
-fn vxlan(mut cursor: Cursor<'_>, missing: u32) -> Result<Option<Tunnel<'_>>, Malformed> {
+fn vxlan(mut cursor: Cursor<'_>, missing: u32) -> Result<Option<Tunnel<'_>>, Short> {
     const HAS_NETWORK: u8 = 0x08;
-    let [flags, ..] =
-        cursor.array::<8>().map_err(|Short| Malformed("VXLAN header is cut short"))?;
+    let [flags, ..] = cursor.array::<8>()?;
     let is_valid = flags & HAS_NETWORK != 0;
     Ok(is_valid.then(|| Tunnel::new(Encapsulation::Vxlan, Inner::Frame, cursor, missing)))
 }
 
 /// Geneve (RFC 8926 section 3.4): version and length of options, flags, protocol; network; options.
-fn geneve(mut cursor: Cursor<'_>, missing: u32) -> Result<Option<Tunnel<'_>>, Malformed> {
+fn geneve(mut cursor: Cursor<'_>, missing: u32) -> Result<Option<Tunnel<'_>>, Short> {
     const CONTROL: u8 = 0x80;
-    let short = |Short| Malformed("Geneve header is cut short");
-    let [head, flags] = cursor.array().map_err(short)?;
-    let ether_type = cursor.u16_be().map_err(short)?;
-    cursor.skip(4).map_err(short)?;
+    let [head, flags] = cursor.array()?;
+    let ether_type = cursor.u16_be()?;
+    cursor.skip(4)?;
     if head >> 6 != 0 || flags & CONTROL != 0 {
         return Ok(None);
     }
-    cursor.skip(usize::from(head & 0x3F) * 4).map_err(short)?;
+    cursor.skip(usize::from(head & 0x3F) * 4)?;
     Ok(inner_of(ether_type).map(|inner| Tunnel::new(Encapsulation::Geneve, inner, cursor, missing)))
 }

@@ -197,6 +197,22 @@ fn an_unknown_tunnel_is_a_packet_like_others() {
 }
 
 #[test]
+fn what_is_too_short_for_a_tunnel_is_seen() {
+    let mut wire = Wire::default();
+    let probe = Host { address: SENSOR, port: 4789 };
+    wire.put(&udp(Host { address: SWITCH, port: 50_000 }, probe, &[]));
+    wire.put(&ip(SWITCH, SENSOR, 47, &[0x20, 0x00, 0x08, 0x00]));
+    let heard = wire.finish();
+    assert_eq!(heard.kinds(), ["malformed-header"]);
+    let mut names: Vec<_> = heard.traffic.iter().map(|(one, _)| one.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["10.0.0.100 > 10.0.0.101 ip-protocol-47/0", "10.0.0.100 > 10.0.0.101 udp/4789"]
+    );
+}
+
+#[test]
 fn copies_are_counted_and_not_decoded_twice() {
     for copy in [<[u8]>::to_vec, routed] as [Wrap; 2] {
         for wrap in [<[u8]>::to_vec, erspan] as [Wrap; 2] {

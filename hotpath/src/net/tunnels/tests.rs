@@ -71,7 +71,8 @@ fn carries_the_frame(kind: Encapsulation, protocol: u8, payload: &[u8]) {
         let tunnel = match around(protocol, &payload[..end], cut) {
             Ok(Some(tunnel)) => tunnel,
             Ok(None) => {
-                assert!(end < 12, "{end}: a head of which nothing is known yet");
+                let heads = payload.len() - frame().len();
+                assert!(end < heads, "{end}: nothing is known of it yet");
                 continue;
             }
             Err(_) => continue,
@@ -225,8 +226,7 @@ fn vxlan_carries_frames() {
     let mut reply = datagram(50_000, &[&head[..], &frame()].concat());
     reply[..2].copy_from_slice(&4789_u16.to_be_bytes());
     is_none(UDP, &reply);
-    let cut = Err(Malformed("VXLAN header is cut short"));
-    assert_eq!(around(UDP, &datagram(4789, &head[..7]), 0), cut);
+    is_none(UDP, &datagram(4789, &head[..7]));
 }
 
 #[test]
@@ -247,8 +247,7 @@ fn geneve_carries_frames_and_packets() {
     ] {
         is_none(UDP, &datagram(6081, &[&head[..], &frame()].concat()));
     }
-    let cut = Err(Malformed("Geneve header is cut short"));
-    assert_eq!(around(UDP, &datagram(6081, &critical), 0), cut);
+    is_none(UDP, &datagram(6081, &critical));
 }
 
 #[test]
