@@ -16,10 +16,10 @@ pub const WINDOW: u64 = 5_000_000;
 pub const MOST_COPIES: u8 = 8;
 
 /// Packets that are remembered, a power of two …
-const PLACES: usize = 4_096;
+const PLACES: usize = 2_048;
 
-/// … and their bytes: those of 4 ms at 1 Gbit/s, and many times the longest packet.
-const ROOM: usize = 512 << 10;
+/// … and their bytes: those of 20 ms at 100 Mbit/s. Both fit the cache beside all else.
+const ROOM: usize = 256 << 10;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
