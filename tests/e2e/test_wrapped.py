@@ -162,3 +162,20 @@ def _zstd_frame(data: bytes) -> bytes:
         head = len(block) << 3 | (number == len(blocks))
         file += head.to_bytes(3, "little") + block
     return file
+
+
+def test_a_new_tunnel_is_told_beside_what_is_in_it(
+    frames: dict[str, list[Frame]], captures: Path, tmp_path: Path
+) -> None:
+    polls = [(time, frame) for time, frame in frames["normal"] if len(frame) > 60][:40]
+    hidden = [
+        (time + 1, WRAPS["vxlan"](number, frame)) for number, (time, frame) in enumerate(polls)
+    ]
+    judged = tmp_path / "judged.pcap"
+    judged.write_bytes(pcap(sorted([*frames["normal"], *hidden])))
+    alerts = replay(tmp_path, captures / "normal" / "normal.pcap.gz", judged)
+    ends = {
+        end["address"] for one in alerts for end in (one["source"], one["target"] or one["source"])
+    }
+    assert {"192.0.2.1", "192.0.2.2"} & ends
+    assert any(one["kind"].startswith("novelty.") for one in alerts)
