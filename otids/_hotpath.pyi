@@ -11,6 +11,7 @@ __all__ = [
     "ACCESSES",
     "ACTIVITIES",
     "CONNECTION_STATES",
+    "ENCAPSULATIONS",
     "NOTICE_KINDS",
     "NO_SUBFUNCTION",
     "PROTOCOLS",
@@ -36,6 +37,7 @@ SIGHTED: list[str]
 NOTICE_KINDS: list[str]
 VALUE_KINDS: list[str]
 CONNECTION_STATES: list[str]
+ENCAPSULATIONS: list[str]
 PROTOCOLS: list[str]
 
 def function_name(protocol: str, function: int, subfunction: int) -> str | None: ...

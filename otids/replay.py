@@ -73,6 +73,8 @@ class Report:
     values: int = 0
     damages: list[tuple[Path, int, str]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)  # what was not decoded or kept, by reason
+    copies: int = 0  # frames that repeat a packet: a mirror port's, not judged again
+    encapsulated: dict[str, int] = field(default_factory=dict)  # frames, by what was taken off
     faults: dict[str, int] = field(default_factory=dict)
     notices: dict[str, int] = field(default_factory=dict)  # bytes that broke a rule, by kind
     evidence_notes: dict[str, str] = field(default_factory=dict)  # what is wrong with it, by alert
@@ -164,6 +166,12 @@ class Replay:
             count = int(str(health.get(key, 0)))
             if count:
                 report.dropped[words] = report.dropped.get(words, 0) + count
+        report.copies += int(str(health.get("copies", 0)))
+        encapsulated = health.get("encapsulated", {})
+        if isinstance(encapsulated, dict):
+            for kind, count in encapsulated.items():
+                if count:
+                    report.encapsulated[kind] = report.encapsulated.get(kind, 0) + count
         damages = health.get("damages", [])
         if isinstance(damages, list):
             report.damages.extend((capture, offset, what) for offset, what in damages)

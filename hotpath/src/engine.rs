@@ -9,12 +9,15 @@ use crate::record::Recorder;
 use crate::scribe::{Learned, Quotas, Scribe};
 use crate::source::Frame;
 use crate::table::NONE;
-use crate::words::NoticeKind;
+use crate::words::{Encapsulation, NoticeKind};
 
 mod bindings;
+mod carried;
+mod mirror;
 mod packets;
 
 use bindings::{Asked, Bindings};
+use mirror::Mirror;
 
 /// Time that runs back by more than this starts a new epoch, in nanoseconds.
 const BACKWARD: i64 = 2_000_000_000;
@@ -51,6 +54,10 @@ pub struct Health {
     pub unknown_link_frames: u64,
     /// Frames that carried a fragment.
     pub fragments: u64,
+    /// Frames that repeat a packet of a moment ago: copies of a mirror port.
+    pub copies: u64,
+    /// Frames in which something was encapsulated, by [`Encapsulation`].
+    pub encapsulated: [u64; Encapsulation::ALL.len()],
     /// How often time ran back.
     pub time_ran_back: u64,
 }
@@ -60,6 +67,7 @@ pub struct Engine {
     scribe: Scribe,
     flows: Flows,
     fragments: Fragments,
+    mirror: Mirror,
     bindings: Bindings,
     asked: Asked,
     health: Health,
@@ -85,6 +93,7 @@ impl Engine {
             scribe,
             flows: Flows::new(&settings.flows),
             fragments: Fragments::new(fragments::Limits::default()),
+            mirror: Mirror::default(),
             bindings: Bindings::default(),
             asked: Asked::default(),
             health: Health::default(),
@@ -107,6 +116,7 @@ impl Engine {
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();
+        self.mirror.clear();
         self.bindings.clear();
         self.asked = Asked::default();
         self.health = Health::default();
@@ -263,6 +273,7 @@ impl Engine {
         let before = Arrival { frame: self.last_frame, time: self.clock };
         self.end_flows(before);
         self.end_second(before);
+        self.mirror.clear();
         self.bindings.clear();
         self.asked = Asked::default();
         self.epoch = self.epoch.saturating_add(1);

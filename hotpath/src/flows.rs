@@ -38,6 +38,8 @@ pub struct Flow {
     pub last: i64,
     /// First and last frame of the present second.
     frames: (u64, u64),
+    /// Copies of its packets, since its last row of traffic.
+    copies: u32,
     is_touched: bool,
     is_recent: bool,
 }
@@ -47,7 +49,8 @@ impl Flow {
     #[must_use]
     pub const fn new(talk: Talk, connection: Option<Connection>, now: Arrival) -> Self {
         let frames = (now.frame, now.frame);
-        Self { talk, connection, last: now.time, frames, is_touched: false, is_recent: false }
+        let (is_touched, is_recent) = (false, false);
+        Self { talk, connection, last: now.time, frames, copies: 0, is_touched, is_recent }
     }
 
     /// Ends the flow: what waits is decoded or given up.
@@ -75,11 +78,10 @@ impl Flow {
             let other = connection.take_counters(Side::Second);
             add(&mut sum.retransmissions, other.retransmissions);
             add(&mut sum.gaps, other.gaps);
-            for more in [sum.keep_alives, other.keep_alives, other.duplicates] {
-                add(&mut sum.duplicates, more);
-            }
+            add(&mut sum.keep_alives, other.keep_alives);
             sum
         });
+        let copies = std::mem::take(&mut self.copies);
         Some(TrafficRow {
             conversation: self.talk.conversation,
             second,
@@ -91,7 +93,7 @@ impl Flow {
             server_bytes: from_server.bytes,
             retransmissions: counters.retransmissions,
             gaps: counters.gaps,
-            duplicates: counters.duplicates,
+            duplicates: counters.keep_alives.saturating_add(copies),
             client_largest: from_client.largest,
             server_largest: from_server.largest,
             client_head: from_client.head,
@@ -221,6 +223,13 @@ impl Flows {
             }
         }
         (flow, &mut self.budget)
+    }
+
+    /// Counts a copy of a packet of the flow, if that is there.
+    pub fn count_copy(&mut self, key: &FlowKey) {
+        if let Some(flow) = self.table.get(key) {
+            add(&mut flow.copies, 1);
+        }
     }
 
     /// A second ended: its traffic is written, conversation by conversation.

@@ -126,6 +126,34 @@ words! {
 }
 
 words! {
+    /// What a packet was taken out of, between the frame and itself.
+    Encapsulation {
+        /// LLC with SNAP (IEEE 802.2, RFC 1042).
+        LlcSnap = "llc-snap",
+        /// A stack of MPLS labels (RFC 3032), over Ethernet, GRE or IP.
+        Mpls = "mpls",
+        /// An Ethernet pseudowire over MPLS (RFC 4448).
+        Pseudowire = "pseudowire",
+        /// A `PPPoE` session (RFC 2516).
+        Pppoe = "pppoe",
+        /// A time stamp that Cisco's Nexus switches put before the `EtherType` (`TTag`).
+        CiscoTtag = "cisco-ttag",
+        /// A security group tag of Cisco's switches (Cisco `MetaData`).
+        CiscoCmd = "cisco-cmd",
+        /// IP in IP (RFC 2003, RFC 2473, RFC 4213).
+        IpInIp = "ip-in-ip",
+        /// GRE (RFC 2784, RFC 2890) around a packet or an Ethernet frame.
+        Gre = "gre",
+        /// ERSPAN of type I, II or III: a mirror port over GRE (draft-foschiano-erspan).
+        Erspan = "erspan",
+        /// VXLAN (RFC 7348).
+        Vxlan = "vxlan",
+        /// Geneve (RFC 8926).
+        Geneve = "geneve",
+    }
+}
+
+words! {
     /// In which way bytes broke a rule, or the capture is not whole.
     NoticeKind {
         /// A PDU that its protocol does not allow.

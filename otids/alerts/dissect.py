@@ -65,6 +65,11 @@ _LOWER = {
     "sll": "Linux cooked capture, {src_eth}",
     "ip": "IPv4 {src} → {dst}, TTL {ttl}",
     "ipv6": "IPv6 {src} → {dst}, hop limit {hlim}",
+    "mpls": "MPLS label {label}",
+    "gre": "GRE, protocol {proto}",
+    "erspan": "ERSPAN, session {spanid}",
+    "vxlan": "VXLAN, network {vni}",
+    "geneve": "Geneve, network {vni}",
     "tcp": "TCP {srcport} → {dstport}, {flags}, sequence {seq}, acknowledges {ack}, {len} bytes",
     "udp": "UDP {srcport} → {dstport}, {length} bytes",
 }

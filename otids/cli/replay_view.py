@@ -172,6 +172,8 @@ def _summary(outcome: Outcome) -> RenderableType:
         grid.add_row("learned", shown(f"{_names(outcome.learned)}: {learned}"))
     grid.add_row("judged", shown(f"{_names(outcome.judged)}: {judged}{_span(outcome.watch)}"))
     grid.add_row("alerts", tally(outcome.records))
+    if mirrored := _mirrored(report):
+        grid.add_row("mirror", shown(mirrored))
     if report.notices:
         grid.add_row("notices", shown(_notices(report)))
     for one in outcome.status.learning:
@@ -198,6 +200,14 @@ def _span(watch: Watch) -> str:
     length = spell_duration((watch.last + 1 - watch.first) * SECOND)
     first, last = times.spell(watch.first), times.spell(watch.last)
     return f", {length} from {first} to {last} ({times.note})"
+
+
+def _mirrored(report: Report) -> str:
+    """What the mirror port put around frames, and how many of them it sent twice."""
+    ordered = sorted(report.encapsulated.items(), key=lambda one: (-one[1], one[0]))
+    told = [f"{counted(count, 'frame')} in {kind}" for kind, count in ordered]
+    told += [f"{counted(report.copies, 'copy', 'copies')} left out"] if report.copies else []
+    return ", ".join(told)
 
 
 def _notices(report: Report) -> str:

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from captures import pcap, talk
 from cli.commands import Ran, Run
+from wrapping import double, erspan_ii, wrap_all
 
 from otids.cli import replay as command
 from otids.cli.alert_view import by_incident
@@ -104,6 +106,16 @@ def test_the_summary_counts_everything(said: str) -> None:
     assert re.search(r"alerts +\d+ alerts: \d+ critical, ", summary)
     assert re.search(r"next +otids explain [0-9a-f]{4,} --state ", summary)
     assert said.count("times are UTC+00:00") == 2  # of the alerts, and of the summary
+
+
+def test_the_summary_tells_what_the_mirror_port_did(run: Run, tmp_path: Path, said: str) -> None:
+    assert "mirror" not in said
+    capture = tmp_path / "mirrored.pcap"
+    frames = talk(4)
+    capture.write_bytes(pcap(wrap_all(double(frames)[0], erspan_ii)))
+    out = run("replay", capture).out
+    told = f"mirror {2 * len(frames)} frames in erspan, {len(frames)} copies left out"
+    assert told in " ".join(out.split())
 
 
 def test_output_that_is_no_terminal_is_plain(said: str) -> None:

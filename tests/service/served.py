@@ -45,6 +45,8 @@ def snapshot(**changes: Any) -> Snapshot:
         health={
             "frames": 1000,
             "bytes": 90_000,
+            "copies": 12,
+            "encapsulated": {"erspan": 13},
             "malformed_frames": 3,
             "unknown_link_frames": 4,
             "time_ran_back": 1,

@@ -51,8 +51,8 @@ SINK = SinkState(
 )
 IN_RULES = re.compile(r"\b(?:otids|process)_[a-z_]+")
 LABELS = {
-    "detector", "instance", "interface", "kind", "part", "python", "reason", "sensor", "severity",
-    "sink", "source", "state", "thread", "type", "version",
+    "detector", "encapsulation", "instance", "interface", "kind", "part", "python", "reason",
+    "sensor", "severity", "sink", "source", "state", "thread", "type", "version",
 }  # fmt: skip
 
 
@@ -101,6 +101,9 @@ def test_a_snapshot_is_told(service: Service, metrics: Metrics) -> None:
     expected: Samples = {
         ("otids_frames_total",): 1000,
         ("otids_frame_bytes_total",): 90_000,
+        ("otids_frames_copied_total",): 12,
+        ("otids_frames_encapsulated_total", "erspan"): 13,
+        ("otids_frames_encapsulated_total", "vxlan"): 0,
         ("otids_messages_total",): 800,
         ("otids_values_total",): 400,
         ("otids_ticks_total",): 3600,

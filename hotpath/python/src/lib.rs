@@ -20,7 +20,9 @@ use hotpath::source::evidence::{self, Cut, CutError, CutReport};
 use hotpath::source::file::{self, CaptureFile};
 use hotpath::source::recent::Recent;
 use hotpath::source::{Source, SourceHealth};
-use hotpath::words::{Access, Activity, ConnectionState, NoticeKind, Role, Sighted, ValueKind};
+use hotpath::words::{
+    Access, Activity, ConnectionState, Encapsulation, NoticeKind, Role, Sighted, ValueKind,
+};
 use listening::{Interface, InterfaceHealth, Shared};
 use live::{Instruction, Options};
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
@@ -495,6 +497,12 @@ impl Counters {
         health.set_item("malformed_frames", self.engine.malformed_frames)?;
         health.set_item("unknown_link_frames", self.engine.unknown_link_frames)?;
         health.set_item("fragments", self.engine.fragments)?;
+        health.set_item("copies", self.engine.copies)?;
+        let encapsulated = PyDict::new(py);
+        for (kind, frames) in Encapsulation::ALL.iter().zip(self.engine.encapsulated) {
+            encapsulated.set_item(kind.name(), frames)?;
+        }
+        health.set_item("encapsulated", encapsulated)?;
         health.set_item("time_ran_back", self.engine.time_ran_back)?;
         health.set_item("flows_evicted", self.evicted)?;
         health.set_item("entries_refused", self.refused)?;
@@ -649,6 +657,8 @@ fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SIGHTED", names(Sighted::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("NOTICE_KINDS", names(NoticeKind::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("VALUE_KINDS", names(ValueKind::ALL.iter().map(|one| one.name()).collect()))?;
+    let encapsulations = Encapsulation::ALL.iter().map(|one| one.name()).collect();
+    module.add("ENCAPSULATIONS", names(encapsulations))?;
     let states = ConnectionState::ALL.iter().map(|one| one.name()).collect();
     module.add("CONNECTION_STATES", names(states))?;
     module.add("PROTOCOLS", names(REGISTRY.iter().map(|one| one.name).collect()))?;

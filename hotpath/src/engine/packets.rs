@@ -2,11 +2,12 @@
 
 use super::Engine;
 use super::bindings::{Hops, News, number};
+use super::mirror::Sight;
 use crate::columns::SightingRow;
 use crate::flows::{Flow, FlowKey};
 use crate::net::fragments::Trouble;
 use crate::net::tcp::{self, Connection};
-use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Vlan, udp};
+use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Unwrapped, Vlan, udp};
 use crate::scribe::Scribe;
 use crate::table::{Carrier, Endpoint, NONE};
 use crate::talk::{End, Listener, Talk, Volume};
@@ -16,36 +17,47 @@ use crate::words::Sighted;
 const ARP: u32 = 0x3_0000;
 
 /// One direction of a frame between two ends.
-struct Passage<'a> {
-    packet: &'a Packet<'a>,
-    source: (Address, u16),
-    target: (Address, u16),
-    ttl: u8,
-    weight: Weight,
-    carrier: Carrier,
-    code: u32,
+pub(super) struct Passage<'a> {
+    pub(super) packet: &'a Packet<'a>,
+    pub(super) source: (Address, u16),
+    pub(super) target: (Address, u16),
+    pub(super) ttl: u8,
+    pub(super) weight: Weight,
+    pub(super) carrier: Carrier,
+    pub(super) code: u32,
 }
 
 /// What a packet came in.
 #[derive(Debug, Clone, Copy)]
-struct Weight {
+pub(super) struct Weight {
     frames: u32,
     bytes: u64,
 }
 
 impl Weight {
-    const fn of(length: u32) -> Self {
+    pub(super) const fn of(length: u32) -> Self {
         Self { frames: 1, bytes: length as u64 }
     }
 }
 
 impl Engine {
     pub(super) fn packet(&mut self, packet: &Packet<'_>, length: u32, now: Arrival) {
+        if !packet.unwrapped.is_empty() {
+            self.count_encapsulated(packet.unwrapped, Unwrapped::default());
+        }
+        self.unwrapped(packet, Weight::of(length), now.frame, now);
+    }
+
+    pub(super) fn unwrapped(
+        &mut self,
+        packet: &Packet<'_>,
+        weight: Weight,
+        carried: u64,
+        now: Arrival,
+    ) {
         match &packet.body {
-            Body::Ip(ip) => {
-                self.ip(packet, ip, Weight::of(length), now.frame, now);
-            }
-            Body::Arp(arp) => self.arp(packet, arp, length, now),
+            Body::Ip(ip) => self.ip(packet, ip, weight, carried, now),
+            Body::Arp(arp) => self.arp(packet, arp, weight, now),
             Body::Other { ether_type, payload } => {
                 let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
                     self.health.unknown_link_frames += 1;
@@ -56,7 +68,7 @@ impl Engine {
                     source: (Address::Mac(source), 0),
                     target: (Address::Mac(target), 0),
                     ttl: 0,
-                    weight: Weight::of(length),
+                    weight,
                     carrier: Carrier::Link,
                     // Below 0x600 it is the length of an LLC frame.
                     code: 0x1_0000 | if *ether_type < 0x600 { 0 } else { u32::from(*ether_type) },
@@ -70,7 +82,7 @@ impl Engine {
         }
     }
 
-    fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, length: u32, now: Arrival) {
+    fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, weight: Weight, now: Arrival) {
         if arp.sender_ip == Address::V4([0; 4]) {
             return; // A probe (RFC 5227) binds nothing.
         }
@@ -87,7 +99,7 @@ impl Engine {
             source: (arp.sender_ip, 0),
             target: (arp.target_ip, 0),
             ttl: 0,
-            weight: Weight::of(length),
+            weight,
             carrier: Carrier::Network,
             code: ARP,
         };
@@ -102,8 +114,25 @@ impl Engine {
         carried: u64,
         now: Arrival,
     ) {
+        let vlan = match self.mirror.take(packet, ip, now.time) {
+            Sight::First(vlan) => vlan,
+            Sight::Copy(vlan) => {
+                self.copy(vlan, packet, ip);
+                return;
+            }
+        };
+        let moved;
+        let packet = if vlan == packet.vlan {
+            packet
+        } else {
+            moved = Packet { vlan, ..*packet };
+            &moved
+        };
         if ip.fragment.is_some() {
             self.fragment(packet, ip, weight, now);
+            return;
+        }
+        if ip.protocol != tcp::PROTOCOL && self.is_tunnel(packet, ip, weight, carried, now) {
             return;
         }
         let outcome = match ip.protocol {
@@ -150,7 +179,8 @@ impl Engine {
     fn fragment(&mut self, packet: &Packet<'_>, ip: &IpPacket<'_>, last: Weight, now: Arrival) {
         self.health.fragments += 1;
         let mut troubles = Vec::new();
-        let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
+        let tunnels = packet.unwrapped.tunnels();
+        let whole = self.fragments.accept(packet.vlan, tunnels, ip, now, &mut troubles);
         self.tell_troubles(&troubles, now);
         let Some(datagram) = whole else { return };
         match datagram.packet() {
@@ -242,7 +272,7 @@ impl Engine {
         );
     }
 
-    fn datagram(
+    pub(super) fn datagram(
         &mut self,
         passage: &Passage<'_>,
         name: impl Fn() -> String,
@@ -263,7 +293,8 @@ impl Engine {
         then: impl FnOnce(&mut Flow, Side, &mut tcp::Budget, &mut Scribe),
     ) {
         let vlan = passage.packet.vlan;
-        let key = FlowKey::new(vlan, passage.source, passage.target, passage.code);
+        let code = carrier_code(passage.code, passage.packet);
+        let key = FlowKey::new(vlan, passage.source, passage.target, code);
         let (flow, budget) = self.flows.touch(key, &mut self.scribe, now, |scribe| {
             let [source, target] = [passage.source, passage.target];
             let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
@@ -307,6 +338,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Packets out of a tunnel are of other flows than those beside it: who can send through one must
+/// not get in the way of what others say to each other.
+pub(super) fn carrier_code(code: u32, packet: &Packet<'_>) -> u32 {
+    code | (u32::from(packet.unwrapped.tunnels()) << 24)
 }
 
 /// An endpoint seen in use.

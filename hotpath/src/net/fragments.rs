@@ -69,6 +69,7 @@ impl Datagram {
             fragment: None,
             payload: &self.bytes,
             missing: self.missing,
+            bytes: &[],
         };
         ip::skip_extensions(&mut packet)?;
         if packet.fragment.is_some() {
@@ -100,6 +101,7 @@ pub struct Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     vlan: Vlan,
+    tunnels: u8,
     source: Address,
     target: Address,
     protocol: u8,
@@ -137,11 +139,13 @@ impl Fragments {
     }
 
     /// Takes a fragment, and gives the whole packet if this was the last that it lacked. A packet
-    /// that is no fragment gives nothing. What went wrong is added to `troubles`: at most one for
-    /// the fragment, and one for each packet that is given up.
+    /// that is no fragment gives nothing. What came through another number of `tunnels` is another
+    /// packet. What went wrong is added to `troubles`: at most one for the fragment, and one for
+    /// each packet that is given up.
     pub fn accept(
         &mut self,
         vlan: Vlan,
+        tunnels: u8,
         packet: &IpPacket<'_>,
         now: Arrival,
         troubles: &mut Vec<Trouble>,
@@ -150,6 +154,7 @@ impl Fragments {
         self.expire(now.time, troubles);
         let key = Key {
             vlan,
+            tunnels,
             source: packet.source,
             target: packet.target,
             protocol: if matches!(packet.source, Address::V6(_)) { 0 } else { packet.protocol },

@@ -68,9 +68,9 @@ pub fn parse_v4(bytes: &[u8], cut: u32) -> Result<IpPacket<'_>, Malformed> {
     if version_and_words >> 4 != 4 {
         return Err(Malformed("IPv4 version is not 4"));
     }
-    let options = (usize::from(version_and_words & 0x0F) * 4)
-        .checked_sub(20)
-        .ok_or(Malformed("IPv4 header length is below 20"))?;
+    let header_length = usize::from(version_and_words & 0x0F) * 4;
+    let options =
+        header_length.checked_sub(20).ok_or(Malformed("IPv4 header length is below 20"))?;
     cursor.skip(options).map_err(|Short| SHORT_V4)?;
     let total_length = u32::from(u16::from_be_bytes([length_high, length_low]));
     let (payload, missing) = if total_length == 0 {
@@ -91,6 +91,7 @@ pub fn parse_v4(bytes: &[u8], cut: u32) -> Result<IpPacket<'_>, Malformed> {
         more,
     });
     let packet = IpPacket {
+        bytes: bytes.get(..header_length.saturating_add(payload.len())).unwrap_or_default(),
         source: Address::V4([s0, s1, s2, s3]),
         target: Address::V4([t0, t1, t2, t3]),
         ttl,
@@ -137,6 +138,7 @@ pub fn parse_v6(bytes: &[u8], cut: u32) -> Result<IpPacket<'_>, Malformed> {
         within(cursor.rest(), u32::from(length), cut)?
     };
     let mut packet = IpPacket {
+        bytes: bytes.get(..payload.len().saturating_add(40)).unwrap_or_default(),
         source: Address::V6(source),
         target: Address::V6(target),
         ttl,

@@ -3,18 +3,19 @@
 //! Layouts: <https://www.tcpdump.org/linktypes.html>, IEEE 802.3, IEEE 802.1Q, RFC 826.
 //! A frame check sequence or padding at the end is cut off by the lengths of the layers above.
 
-use super::{Address, Arp, Body, Mac, Malformed, Packet, Vlan, ip};
+use super::{Address, Arp, Body, Mac, Malformed, Packet, Unwrapped, Vlan, ip, shims};
 use crate::bytes::{Cursor, Short};
 use crate::source::{Frame, LinkType};
+use crate::words::Encapsulation;
 
 /// Tags that a frame may carry; more are hostile.
 const MAX_VLAN_TAGS: usize = 4;
 /// Smaller values in the place of an `EtherType` are 802.3 lengths (of LLC without padding).
-const MIN_ETHER_TYPE: u16 = 0x600;
+pub(super) const MIN_ETHER_TYPE: u16 = 0x600;
 
-const ETHER_IPV4: u16 = 0x0800;
-const ETHER_ARP: u16 = 0x0806;
-const ETHER_IPV6: u16 = 0x86DD;
+pub(super) const ETHER_IPV4: u16 = 0x0800;
+pub(super) const ETHER_ARP: u16 = 0x0806;
+pub(super) const ETHER_IPV6: u16 = 0x86DD;
 /// 802.1Q, 802.1ad, and the number that `QinQ` had before 802.1ad.
 const ETHER_TAGS: [u16; 3] = [0x8100, 0x88A8, 0x9100];
 
@@ -26,6 +27,36 @@ const SHORT_LINK: Malformed = Malformed("link header is cut short");
 const SHORT_TAG: Malformed = Malformed("VLAN tag is cut short");
 const SHORT_ARP: Malformed = Malformed("ARP is cut short");
 
+/// What is known of a packet before it is read: the frame that it lies in, as far as it goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around {
+    pub(super) unwrapped: Unwrapped,
+    pub(super) vlan: Vlan,
+    pub(super) source_mac: Option<Mac>,
+    pub(super) target_mac: Option<Mac>,
+    /// Bytes that the snap length cut off the end.
+    pub(super) cut: u32,
+}
+
+impl Around {
+    /// Nothing tells of a link.
+    pub(super) const fn bare(cut: u32, unwrapped: Unwrapped) -> Self {
+        Self { unwrapped, vlan: Vlan(0), source_mac: None, target_mac: None, cut }
+    }
+
+    /// With one more encapsulation, in the same frame.
+    pub(super) fn inside(self, kind: Encapsulation) -> Result<Self, Malformed> {
+        Ok(Self { unwrapped: self.unwrapped.with(kind)?, ..self })
+    }
+
+    /// The packet that it was around.
+    #[inline]
+    pub(super) const fn packet(self, body: Body<'_>) -> Packet<'_> {
+        let Self { unwrapped, vlan, source_mac, target_mac, cut: _ } = self;
+        Packet { unwrapped, vlan, source_mac, target_mac, body }
+    }
+}
+
 /// Takes the link layer off a frame. A link type that is not understood gives [`Body::Other`]
 /// with `EtherType` 0 and all bytes.
 ///
@@ -36,31 +67,36 @@ const SHORT_ARP: Malformed = Malformed("ARP is cut short");
 pub fn parse<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Malformed> {
     let mut cursor = Cursor::new(frame.data);
     let cut = frame.original_length.saturating_sub(frame.data.len() as u32);
+    let bare = Around::bare(cut, Unwrapped::default());
     match frame.link {
-        LinkType::Ethernet => ethernet(cursor, cut),
+        LinkType::Ethernet => ethernet(cursor, cut, Unwrapped::default()),
         LinkType::LinuxSll => linux_cooked(cursor, cut),
         LinkType::LinuxSll2 => linux_cooked_v2(cursor, cut),
-        LinkType::RawIp => Ok(bare(Body::Ip(ip::parse(frame.data, cut)?))),
+        LinkType::RawIp => Ok(bare.packet(Body::Ip(ip::parse(frame.data, cut)?))),
         LinkType::Null => {
             let family = cursor.array::<4>().map_err(|Short| SHORT_LINK)?;
-            let ether_type = loopback_ether_type(family);
-            Ok(bare(body(ether_type, cursor.rest(), cut)?))
+            typed(loopback_ether_type(family), cursor.rest(), bare)
         }
-        LinkType::Other(_) => Ok(bare(Body::Other { ether_type: 0, payload: frame.data })),
+        LinkType::Other(_) => Ok(bare.packet(Body::Other { ether_type: 0, payload: frame.data })),
     }
 }
 
-/// A packet whose link type tells no addresses.
-const fn bare(body: Body<'_>) -> Packet<'_> {
-    Packet { vlan: Vlan(0), source_mac: None, target_mac: None, body }
-}
-
+/// Takes the header off an Ethernet frame, which may have come out of encapsulations.
+///
+/// # Errors
+/// [`Malformed`] as for [`parse`].
 #[inline]
-fn ethernet(mut cursor: Cursor<'_>, cut: u32) -> Result<Packet<'_>, Malformed> {
+pub(super) fn ethernet(
+    mut cursor: Cursor<'_>,
+    cut: u32,
+    unwrapped: Unwrapped,
+) -> Result<Packet<'_>, Malformed> {
     let target = cursor.array::<6>().map_err(|Short| SHORT_LINK)?;
     let source = cursor.array::<6>().map_err(|Short| SHORT_LINK)?;
     let ether_type = cursor.u16_be().map_err(|Short| SHORT_LINK)?;
-    tagged(ether_type, cursor, cut, Some(source), Some(target))
+    let bare = Around::bare(cut, unwrapped);
+    let around = Around { source_mac: Some(source), target_mac: Some(target), ..bare };
+    tagged(ether_type, cursor, around)
 }
 
 /// Linux cooked v1: packet type, hardware type, address length, address (8), protocol.
@@ -97,24 +133,24 @@ fn cooked(
     cursor: Cursor<'_>,
     cut: u32,
 ) -> Result<Packet<'_>, Malformed> {
-    let source = address.first_chunk::<6>().copied().filter(|_| length == 6);
+    let source_mac = address.first_chunk::<6>().copied().filter(|_| length == 6);
+    let around = Around { source_mac, ..Around::bare(cut, Unwrapped::default()) };
     if HARDWARE_WITHOUT_ETHER_TYPE.contains(&hardware) {
-        let body = Body::Other { ether_type: 0, payload: cursor.rest() };
-        return Ok(Packet { vlan: Vlan(0), source_mac: source, target_mac: None, body });
+        return Ok(around.packet(Body::Other { ether_type: 0, payload: cursor.rest() }));
     }
-    tagged(protocol, cursor, cut, source, None)
+    tagged(protocol, cursor, around)
 }
 
 /// Takes off VLAN tags, if there are any.
+///
+/// # Errors
+/// [`Malformed`] as for [`parse`].
 #[inline]
-fn tagged(
+pub(super) fn tagged(
     mut ether_type: u16,
     mut cursor: Cursor<'_>,
-    cut: u32,
-    source_mac: Option<Mac>,
-    target_mac: Option<Mac>,
+    mut around: Around,
 ) -> Result<Packet<'_>, Malformed> {
-    let mut vlan = Vlan(0);
     let mut tags = 0_usize;
     while ETHER_TAGS.contains(&ether_type) {
         if tags == MAX_VLAN_TAGS {
@@ -124,26 +160,35 @@ fn tagged(
         let id = u32::from(cursor.u16_be().map_err(|Short| SHORT_TAG)? & 0x0FFF);
         ether_type = cursor.u16_be().map_err(|Short| SHORT_TAG)?;
         // Of more than two tags the two outermost name the VLAN.
-        if id != 0 && vlan.0 <= 0x0FFF {
-            vlan = Vlan((vlan.0 << 12) | id);
+        if id != 0 && around.vlan.0 <= 0x0FFF {
+            around.vlan = Vlan((around.vlan.0 << 12) | id);
         }
     }
-    let mut rest = cursor.rest();
-    if ether_type < MIN_ETHER_TYPE && target_mac.is_some() {
-        // On Ethernet this is a length, which tells where the padding begins.
-        rest = rest.get(..usize::from(ether_type)).unwrap_or(rest);
-    }
-    Ok(Packet { vlan, source_mac, target_mac, body: body(ether_type, rest, cut)? })
+    typed(ether_type, cursor.rest(), around)
 }
 
+/// Reads what an `EtherType` stands before.
+///
+/// # Errors
+/// [`Malformed`] as for [`parse`].
 #[inline]
-fn body(ether_type: u16, bytes: &[u8], cut: u32) -> Result<Body<'_>, Malformed> {
-    match ether_type {
-        ETHER_IPV4 => ip::parse_v4(bytes, cut).map(Body::Ip),
-        ETHER_IPV6 => ip::parse_v6(bytes, cut).map(Body::Ip),
-        ETHER_ARP => arp(bytes),
-        _ => Ok(Body::Other { ether_type, payload: bytes }),
-    }
+pub(super) fn typed(
+    ether_type: u16,
+    bytes: &[u8],
+    around: Around,
+) -> Result<Packet<'_>, Malformed> {
+    let body = match ether_type {
+        ETHER_IPV4 => Body::Ip(ip::parse_v4(bytes, around.cut)?),
+        ETHER_IPV6 => Body::Ip(ip::parse_v6(bytes, around.cut)?),
+        ETHER_ARP => arp(bytes)?,
+        _ => return shims::parse(ether_type, bytes, around),
+    };
+    Ok(around.packet(body))
+}
+
+/// Whether packets or VLAN tags follow an `EtherType` that are read here.
+pub(super) fn is_read(ether_type: u16) -> bool {
+    matches!(ether_type, ETHER_IPV4 | ETHER_IPV6 | ETHER_ARP) || ETHER_TAGS.contains(&ether_type)
 }
 
 /// The `EtherType` that says the same as an address family. Families above 0xFFFF are of a host

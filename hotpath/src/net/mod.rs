@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use crate::words::{ConnectionState, NoticeKind};
+use crate::words::{ConnectionState, Encapsulation, NoticeKind};
 
+pub mod copies;
 pub mod fragments;
 pub mod ip;
 pub mod link;
+mod shims;
 pub mod tcp;
+pub mod tunnels;
 pub mod udp;
 
 /// Six bytes of a link-layer address.
@@ -45,9 +48,66 @@ impl fmt::Display for Address {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
+/// Encapsulations that may stand one inside the other; more are hostile.
+pub const MAX_ENCAPSULATIONS: u8 = 8;
+
+/// The encapsulations that a packet was taken out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unwrapped {
+    /// A bit for each kind.
+    kinds: u16,
+    count: u8,
+    tunnels: u8,
+}
+
+impl Unwrapped {
+    /// One more, around what follows.
+    ///
+    /// # Errors
+    /// [`Malformed`] beyond [`MAX_ENCAPSULATIONS`].
+    pub fn with(self, kind: Encapsulation) -> Result<Self, Malformed> {
+        if self.count >= MAX_ENCAPSULATIONS {
+            return Err(Malformed("more than eight encapsulations"));
+        }
+        let kinds = self.kinds | (1 << kind as u8);
+        Ok(Self { kinds, count: self.count.saturating_add(1), tunnels: self.tunnels })
+    }
+
+    /// One more that is carried by IP: anyone who can send to any address can make it.
+    ///
+    /// # Errors
+    /// As for [`Unwrapped::with`].
+    pub fn through(self, kind: Encapsulation) -> Result<Self, Malformed> {
+        let tunnels = self.tunnels.saturating_add(1);
+        Ok(Self { tunnels, ..self.with(kind)? })
+    }
+
+    /// Whether there was none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// How many of them were carried by IP.
+    #[inline]
+    #[must_use]
+    pub const fn tunnels(self) -> u8 {
+        self.tunnels
+    }
+
+    /// The kinds among them that were not known `before`.
+    pub fn since(self, before: Self) -> impl Iterator<Item = Encapsulation> {
+        let new = self.kinds & !before.kinds;
+        Encapsulation::ALL.iter().copied().filter(move |kind| new & (1 << *kind as u8) != 0)
+    }
+}
+
 /// A frame with its link layer taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
+    /// What stood between the frame and this.
+    pub unwrapped: Unwrapped,
     /// VLAN tags.
     pub vlan: Vlan,
     /// Sender on the link, where the link type tells.
@@ -106,6 +166,8 @@ pub struct IpPacket<'a> {
     pub payload: &'a [u8],
     /// Payload bytes that the header promises but the snap length cut off.
     pub missing: u32,
+    /// Header and payload as they stood in the frame; empty if it was put together of fragments.
+    pub bytes: &'a [u8],
 }
 
 /// Place of a fragment in its packet.

@@ -63,6 +63,7 @@ mod tests {
             fragment: None,
             payload,
             missing,
+            bytes: &[],
         }
     }
 

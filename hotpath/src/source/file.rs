@@ -1,4 +1,4 @@
-//! Capture files: pcap and pcapng, plain or gzip, told by how they begin and not by their names.
+//! Capture files: pcap and pcapng, plain, gzip or zstd, told by how they begin and not by their names.
 
 use std::fs::File;
 use std::io::Read;
@@ -166,7 +166,7 @@ const NOT_A_CAPTURE: &str = "is not a capture file (pcap or pcapng)";
 
 /// What people pass by mistake, and what to do about it.
 const OTHER_FORMATS: [(&[u8], &str); 8] = [
-    (&[0x28, 0xb5, 0x2f, 0xfd], "is compressed with zstd: decompress it first"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "is compressed twice with zstd: decompress it first"),
     (&[0x04, 0x22, 0x4d, 0x18], "is compressed with lz4: decompress it first"),
     (&[0xfd, b'7', b'z', b'X'], "is compressed with xz: decompress it first"),
     (b"BZh", "is compressed with bzip2: decompress it first"),

@@ -12,6 +12,7 @@ mod pcapng;
 pub mod recent;
 pub mod steps;
 mod stream;
+mod zstd;
 
 /// What the bytes of a frame begin with: the pcap link types that are understood.
 /// Numbers: <https://www.tcpdump.org/linktypes.html>.

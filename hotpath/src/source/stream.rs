@@ -6,9 +6,13 @@ use std::ops::Range;
 use crate::bytes::{Cursor, Short};
 
 use super::gzip::{self, Gunzip};
+use super::zstd::{self, Unzstd};
 
 /// What is read at once; holds the largest record of a pcap file.
 const BUFFER: usize = 1 << 20;
+
+/// So many bytes tell how a file is compressed.
+const LONGEST_MAGIC: u64 = 4;
 
 /// In which order the bytes of a field stand: that of the host that wrote the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +103,7 @@ pub(super) type Rewound = Chain<Bytes<Vec<u8>>, Counted>;
 enum Input {
     Plain(Rewound),
     Gzip(Box<Gunzip<Rewound>>),
+    Zstd(Box<Unzstd<Rewound>>),
 }
 
 impl Input {
@@ -107,10 +112,17 @@ impl Input {
         let mut reader = Counted { inner: reader, count: 0 };
         let mut head = Vec::new();
         // An error here comes again when the rest is read, and is told then.
-        let _ = (&mut reader).take(gzip::MAGIC.len() as u64).read_to_end(&mut head);
-        let compressed = head == gzip::MAGIC;
+        let _ = (&mut reader).take(LONGEST_MAGIC).read_to_end(&mut head);
+        let is_gzip = head.starts_with(&gzip::MAGIC);
+        let is_zstd = head.first_chunk().is_some_and(|head| zstd::is_magic(*head));
         let rewound = Bytes::new(head).chain(reader);
-        if compressed { Self::Gzip(Box::new(Gunzip::new(rewound))) } else { Self::Plain(rewound) }
+        if is_gzip {
+            Self::Gzip(Box::new(Gunzip::new(rewound)))
+        } else if is_zstd {
+            Self::Zstd(Box::new(Unzstd::new(rewound)))
+        } else {
+            Self::Plain(rewound)
+        }
     }
 
     /// Reads some bytes; 0 at the end.
@@ -124,6 +136,7 @@ impl Input {
                 }
             },
             Self::Gzip(gunzip) => gunzip.read(into),
+            Self::Zstd(unzstd) => unzstd.read(into),
         }
     }
 
@@ -131,6 +144,7 @@ impl Input {
         match self {
             Self::Plain(file) => file.get_ref().1.count,
             Self::Gzip(gunzip) => gunzip.get_ref().get_ref().1.count,
+            Self::Zstd(unzstd) => unzstd.get_ref().get_ref().1.count,
         }
     }
 }
@@ -285,10 +299,10 @@ mod tests {
     fn peeks_and_consumes_across_reads() {
         let mut stream =
             Stream::new(Box::new(Trickle { left: vec![5, 4, 3, 2, 1], interrupted: false }));
-        assert_eq!(stream.peek(2), Some(&[1, 2][..]));
+        assert_eq!(stream.peek(2), Some(&[1, 2, 3, 4][..]));
         let start = stream.consume(1);
         assert_eq!(stream.bytes(std::ops::Range { start, end: start + 1 }), [1]);
-        assert_eq!((stream.offset(), stream.read()), (1, 2));
+        assert_eq!((stream.offset(), stream.read()), (1, 4));
         assert_eq!(stream.peek(4), Some(&[2, 3, 4, 5][..]));
         assert_eq!(stream.peek(5), None);
         assert!(stream.skip(4));

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 mod gzip;
 mod pcap;
 mod pcapng;
+mod zstd;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -66,7 +67,9 @@ fn what_is_no_capture_is_told_in_one_line() {
     assert_eq!(error(b"#!"), "x.pcap: is not a capture file (pcap or pcapng) (at byte 0)");
     assert_eq!(error(b"#!/bin/sh"), "x.pcap: is not a capture file (pcap or pcapng) (at byte 0)");
     let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0];
-    assert_eq!(error(&zstd), "x.pcap: is compressed with zstd: decompress it first (at byte 0)");
+    assert_eq!(error(&zstd), "x.pcap: the zstd stream ends early (at byte 0)");
+    let xz = [0xfd, b'7', b'z', b'X', b'Z', 0];
+    assert_eq!(error(&xz), "x.pcap: is compressed with xz: decompress it first (at byte 0)");
     let half_a_header = &pcap::valid()[..23];
     assert_eq!(error(half_a_header), "x.pcap: the file ends within its header (at byte 0)");
     let path = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -79,7 +82,8 @@ fn what_is_no_capture_is_told_in_one_line() {
 proptest! {
     #[test]
     fn random_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
-        for magic in [&[0xd4, 0xc3, 0xb2, 0xa1][..], &[0x1f, 0x8b, 8, 0], &[]] {
+        let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
+        for magic in [&[0xd4, 0xc3, 0xb2, 0xa1][..], &[0x1f, 0x8b, 8, 0], &zstd, &[]] {
             let file = [magic, &bytes].concat();
             if open(&file).is_ok() {
                 let (frames, _) = read(&file);

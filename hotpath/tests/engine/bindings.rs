@@ -122,7 +122,7 @@ fn flapping_is_told_once_a_second() {
 fn endless_macs_of_one_address_are_counted() {
     let mut wire = Wire::default();
     for last in 0..200 {
-        wire.put(&from_plc([1, 2, 3, last], 64, 5_000));
+        wire.put(&from_plc([1, 2, 3, last], 64, 5_000 + u16::from(last)));
     }
     assert!(wire.engine.refusals().1 > 190);
     assert_eq!(seen(wire).len(), 4);

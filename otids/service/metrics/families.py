@@ -23,7 +23,7 @@ from otids.service.judge import Snapshot
 from otids.service.metrics.progress import Progress
 from otids.service.metrics.stored import FILES, STORE, Stored
 from otids.sinks.delivery import SinkState
-from otids.traffic import NOTICE_KINDS
+from otids.traffic import ENCAPSULATIONS, NOTICE_KINDS
 
 _Family = TypeVar("_Family", CounterMetricFamily, GaugeMetricFamily)
 
@@ -94,6 +94,17 @@ def _traffic(reading: Reading) -> Iterator[Metric]:
         "otids_frame_bytes_total",
         "Bytes of the frames that were decoded, as long as they were on the wire.",
         health.get("bytes", 0),
+    )
+    yield _counter(
+        "otids_frames_copied_total",
+        "Frames that repeat a packet of a moment ago: copies of a mirror port, not judged again.",
+        health.get("copies", 0),
+    )
+    yield _counter(
+        "otids_frames_encapsulated_total",
+        "Frames in which something was encapsulated, and judged.",
+        dict.fromkeys(ENCAPSULATIONS, 0) | dict(health.get("encapsulated", {})),
+        "encapsulation",
     )
     yield _counter("otids_messages_total", "Messages of protocols.", snapshot.messages)
     yield _counter("otids_values_total", "Values of process variables.", snapshot.values)

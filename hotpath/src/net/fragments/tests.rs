@@ -45,8 +45,9 @@ impl Wire {
             fragment: Some(Fragment { id, offset, more }),
             payload,
             missing: self.missing,
+            bytes: &[],
         };
-        self.fragments.accept(Vlan(7), &packet, self.now, &mut self.troubles)
+        self.fragments.accept(Vlan(7), 0, &packet, self.now, &mut self.troubles)
     }
 
     /// The kinds of trouble since the last call, with the frame of the first fragment.
@@ -89,9 +90,10 @@ fn a_packet_that_is_no_fragment_gives_nothing() {
         fragment: None,
         payload: b"x",
         missing: 0,
+        bytes: &[],
     };
     let now = Arrival { frame: 1, time: 1 };
-    assert_eq!(fragments.accept(Vlan(0), &packet, now, &mut Vec::new()), None);
+    assert_eq!(fragments.accept(Vlan(0), 0, &packet, now, &mut Vec::new()), None);
     assert_eq!(fragments.pending(), 0);
 }
 

@@ -146,12 +146,6 @@ impl Connection {
         std::mem::take(&mut self.both(side).0.counters)
     }
 
-    /// Counts a copy of a frame that is not to be accepted again.
-    pub fn count_duplicate(&mut self, side: Side) {
-        let duplicates = &mut self.both(side).0.counters.duplicates;
-        *duplicates = duplicates.saturating_add(1);
-    }
-
     #[inline]
     const fn both(&mut self, side: Side) -> (&mut Stream, &mut Stream) {
         match side {

@@ -119,6 +119,7 @@ mod tests {
             fragment: None,
             payload,
             missing,
+            bytes: &[],
         }
     }
 

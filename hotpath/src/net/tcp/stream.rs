@@ -64,8 +64,6 @@ pub struct Counters {
     pub gaps: u32,
     /// Keep-alives (RFC 9293 section 3.8.4).
     pub keep_alives: u32,
-    /// Copies that a mirror port made; see [`super::Connection::count_duplicate`].
-    pub duplicates: u32,
     /// Payload bytes as captured, repeated ones included.
     pub bytes: u64,
 }

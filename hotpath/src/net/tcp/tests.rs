@@ -574,10 +574,3 @@ fn segments_that_no_receiver_takes_are_told() {
     let notice = Event::Notice(First, NoticeKind::MalformedHeader);
     assert_eq!(line.take(), [notice.clone(), notice]);
 }
-
-#[test]
-fn duplicates_are_counted_for_the_engine() {
-    let mut line = Line::opened();
-    line.connection.count_duplicate(Second);
-    assert_eq!(line.connection.take_counters(Second).duplicates, 1);
-}
