@@ -20,9 +20,10 @@ use bindings::{Asked, Bindings};
 const BACKWARD: i64 = 2_000_000_000;
 
 /// A batch is full when it has this many rows …
-pub const MAX_ROWS: usize = 262_144;
+const MAX_ROWS: usize = 65_536;
 
-/// … or this many bytes of records: what fits a processor's cache.
+/// … or this many bytes of records: what fits a processor's cache, and what an allocator keeps for
+/// the next one.
 const MAX_RECORDED: usize = 512 << 10;
 
 /// A tick is cut when it has this many messages …

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hotpath::engine::{Engine, MAX_ROWS};
+use hotpath::engine::Engine;
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
 use hotpath::source::recent::Recent;
@@ -17,6 +17,8 @@ use live::{Link, Options, Packet, Ring, Statistics};
 
 use crate::{Counters, Message, QUEUE};
 
+/// Frames are shed while the batch has this many rows.
+const MAX_ROWS: usize = 262_144;
 /// How long one round waits for frames.
 const ROUND_MILLISECONDS: u16 = 50;
 /// After so long an interface that is gone or down is tried again.
