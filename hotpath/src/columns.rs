@@ -541,7 +541,7 @@ impl ValueKind {
     pub(crate) fn numbers(self, raws: &[u64], column: &mut Vec<f64>) {
         let is_natural = matches!(self, Self::Bit | Self::Unsigned);
         // Small numbers, as most are, are converted several at a time.
-        if is_natural && raws.iter().fold(0, |all, raw| all | raw) <= i32::MAX as u64 {
+        if is_natural && i32::try_from(raws.iter().fold(0, |all, raw| all | raw)).is_ok() {
             column.extend(raws.iter().map(|raw| f64::from(*raw as i32)));
         } else {
             column.extend(raws.iter().map(|raw| self.number(*raw)));

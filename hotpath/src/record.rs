@@ -386,7 +386,7 @@ fn spell_block(lines: &mut Vec<u8>, block: &Block<'_>) {
     let Block { object, offset, kind, raws } = *block;
     match kind {
         ValueKind::Bit => spell_bits(lines, raws),
-        ValueKind::Unsigned if raws.iter().fold(0, |all, raw| all | raw) <= u64::from(u16::MAX) => {
+        ValueKind::Unsigned if u16::try_from(raws.iter().fold(0, |all, raw| all | raw)).is_ok() => {
             spell_words(lines, raws);
         }
         _ => {

@@ -79,6 +79,15 @@ impl<'a> IntoIterator for Values<'a> {
     }
 }
 
+impl<'a> IntoIterator for &Values<'a> {
+    type Item = Value<'a>;
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
 /// Yields [`Values`] one after the other.
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
