@@ -313,13 +313,14 @@ table! {
 }
 
 impl Tables {
-    /// Empty tables with room for what others hold, where that is much.
+    /// Empty tables with room for a little more than others hold, where that is much.
     #[must_use]
     pub fn with_room_of(others: &Self) -> Self {
+        let room = |rows: usize| rows.saturating_add(rows / 8);
         Self {
-            messages: Messages::with_capacity(others.messages.len()),
-            items: Items::with_capacity(others.items.len()),
-            values: Values::with_capacity(others.values.len()),
+            messages: Messages::with_capacity(room(others.messages.len())),
+            items: Items::with_capacity(room(others.items.len())),
+            values: Values::with_capacity(room(others.values.len())),
             ..Self::default()
         }
     }
@@ -342,16 +343,19 @@ impl Tables {
     }
 
     /// How many rows there are in all tables together.
+    #[inline]
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.messages.len()
-            + self.items.len()
-            + self.values.len()
-            + self.traffic.len()
-            + self.connections.len()
-            + self.sightings.len()
-            + self.facts.len()
-            + self.notices.len()
+        // Asked for with every frame; the rows of all tables are fewer than there are addresses.
+        self.messages
+            .len()
+            .wrapping_add(self.items.len())
+            .wrapping_add(self.values.len())
+            .wrapping_add(self.traffic.len())
+            .wrapping_add(self.connections.len())
+            .wrapping_add(self.sightings.len())
+            .wrapping_add(self.facts.len())
+            .wrapping_add(self.notices.len())
     }
 }
 
@@ -530,6 +534,17 @@ impl ValueKind {
             Self::Signed => raw as i64 as f64,
             Self::Float => f64::from_bits(raw),
             Self::Text => f64::NAN,
+        }
+    }
+
+    /// Appends the numbers that these bits are to a column.
+    pub(crate) fn numbers(self, raws: &[u64], column: &mut Vec<f64>) {
+        let is_natural = matches!(self, Self::Bit | Self::Unsigned);
+        // Small numbers, as most are, are converted several at a time.
+        if is_natural && i32::try_from(raws.iter().fold(0, |all, raw| all | raw)).is_ok() {
+            column.extend(raws.iter().map(|raw| f64::from(*raw as i32)));
+        } else {
+            column.extend(raws.iter().map(|raw| self.number(*raw)));
         }
     }
 }

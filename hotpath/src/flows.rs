@@ -14,18 +14,42 @@ use crate::talk::{Listener, Talk};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     vlan: Vlan,
-    low: (Address, u16),
-    high: (Address, u16),
     carrier: u32,
+    ends: Ends,
+}
+
+/// Most flows are IPv4: their ends, packed into numbers, are cheap to hash and to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Ends {
+    V4(u64, u64),
+    Any((Address, u16), (Address, u16)),
 }
 
 impl FlowKey {
-    /// The key of a flow; `carrier` tells apart what may use the same addresses and ports.
+    /// The key of a flow; `carrier` tells apart what may use the same addresses and ports. And
+    /// whether its source is the smaller end.
+    #[inline]
     #[must_use]
-    pub fn new(vlan: Vlan, source: (Address, u16), target: (Address, u16), carrier: u32) -> Self {
-        let (low, high) = if source <= target { (source, target) } else { (target, source) };
-        Self { vlan, low, high, carrier }
+    pub fn new(
+        vlan: Vlan,
+        source: (Address, u16),
+        target: (Address, u16),
+        carrier: u32,
+    ) -> (Self, bool) {
+        let (ends, is_low) = match (source.0, target.0) {
+            (Address::V4(from), Address::V4(to)) => {
+                let (from, to) = (packed(from, source.1), packed(to, target.1));
+                (Ends::V4(from.min(to), from.max(to)), from <= to)
+            }
+            _ if source <= target => (Ends::Any(source, target), true),
+            _ => (Ends::Any(target, source), false),
+        };
+        (Self { vlan, carrier, ends }, is_low)
     }
+}
+
+fn packed(address: [u8; 4], port: u16) -> u64 {
+    (u64::from(u32::from_be_bytes(address)) << 16) | u64::from(port)
 }
 
 /// One flow.
@@ -40,17 +64,33 @@ pub struct Flow {
     frames: (u64, u64),
     /// Copies of its packets, since its last row of traffic.
     copies: u32,
+    /// Whether the first end is the smaller one.
+    is_first_low: bool,
     is_touched: bool,
     is_recent: bool,
 }
 
 impl Flow {
-    /// A flow whose first frame is at `now`.
+    /// A flow whose first frame is at `now`, and whether that came from the smaller end.
     #[must_use]
-    pub const fn new(talk: Talk, connection: Option<Connection>, now: Arrival) -> Self {
-        let frames = (now.frame, now.frame);
-        let (is_touched, is_recent) = (false, false);
-        Self { talk, connection, last: now.time, frames, copies: 0, is_touched, is_recent }
+    pub const fn new(talk: Talk, is_first_low: bool, now: Arrival) -> Self {
+        Self {
+            talk,
+            connection: None,
+            last: now.time,
+            frames: (now.frame, now.frame),
+            copies: 0,
+            is_first_low,
+            is_touched: false,
+            is_recent: false,
+        }
+    }
+
+    /// Which end the smaller one is, or the other one.
+    #[inline]
+    #[must_use]
+    pub const fn side(&self, is_low: bool) -> Side {
+        if is_low == self.is_first_low { Side::First } else { Side::Second }
     }
 
     /// Ends the flow: what waits is decoded or given up.
@@ -234,20 +274,18 @@ impl Flows {
 
     /// A second ended: its traffic is written, conversation by conversation.
     pub fn second_over(&mut self, scribe: &mut Scribe, now: Arrival) {
-        let mut unnamed = Vec::new();
-        for slot in std::mem::take(&mut self.touched) {
-            let Some((_, flow)) = self.table.slot(slot) else { continue };
+        self.touched.retain(|slot| {
+            let Some((_, flow)) = self.table.slot(*slot) else { return false };
             flow.talk.second_over(scribe, now);
             if flow.talk.conversation == NONE {
-                unnamed.push(slot);
-                continue;
+                return true;
             }
             flow.is_touched = false;
             if let Some(row) = flow.take_traffic(scribe.second) {
                 add_row(&mut self.rows, &mut self.row_of, row);
             }
-        }
-        self.touched = unnamed;
+            false
+        });
         for row in self.rows.drain(..) {
             scribe.batch.tables.traffic.push(row);
         }
@@ -256,18 +294,16 @@ impl Flows {
 
     /// Capture time moved on: what waited too long is given up, silent flows are ended.
     pub fn expire(&mut self, scribe: &mut Scribe, now: Arrival) {
-        for slot in std::mem::take(&mut self.recent) {
-            let Some((_, flow)) = self.table.slot(slot) else { continue };
+        self.recent.retain(|slot| {
+            let Some((_, flow)) = self.table.slot(*slot) else { return false };
             if let Some(connection) = &mut flow.connection {
                 let listener = &mut Listener { talk: &mut flow.talk, scribe, carried: now.frame };
                 connection.expire(now, &mut self.budget, listener);
             }
             flow.talk.expire(scribe, now);
             flow.is_recent = now.time.saturating_sub(flow.last) < WAITING;
-            if flow.is_recent {
-                self.recent.push(slot);
-            }
-        }
+            flow.is_recent
+        });
         while let Some((_, flow)) = self.table.oldest() {
             if now.time.saturating_sub(flow.last) < self.idle {
                 break;

@@ -5,12 +5,17 @@
 
 use std::io::Write;
 
+use hashbrown::HashMap;
+
 use crate::net::{Address, Arrival, Vlan};
-use crate::protocols::{Message, NO_SUBFUNCTION, Object, Party, Protocol, Value};
-use crate::words::{Access, ValueKind};
+use crate::protocols::{Block, Message, NO_SUBFUNCTION, Object, Party, Protocol, Value, Values};
+use crate::words::{Access, Activity, Role, ValueKind};
 
 /// Places without a value that one record shows at most; a list that needs more ends there.
 const MAX_ABSENT: u32 = 2_048;
+
+/// Heads that are kept; there are more of them only where somebody makes them up.
+const MAX_HEADS: usize = 4_096;
 
 /// Room for a usual line; a longer one grows the buffer.
 const USUAL_LINE: usize = 1_024;
@@ -24,6 +29,17 @@ pub struct Socket {
     pub address: Address,
     /// Its port.
     pub port: u16,
+}
+
+/// What a record says from role to unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Head {
+    protocol: &'static str,
+    role: Role,
+    activity: Activity,
+    function: u32,
+    subfunction: u32,
+    unit: u32,
 }
 
 /// What all records of one flow have in common, as JSON, by sender.
@@ -40,6 +56,8 @@ pub struct Recorder {
     lines: Vec<u8>,
     /// Protocols that are asked for; `None` for all.
     protocols: Option<Vec<&'static str>>,
+    /// From the value of role to unit, for each that was said of late.
+    heads: HashMap<Head, Box<[u8]>, ahash::RandomState>,
     /// The second that `stamp` spells.
     second: Option<i64>,
     stamp: Vec<u8>,
@@ -82,7 +100,7 @@ impl Recorder {
         now: Arrival,
     ) {
         self.stamp(now.time.div_euclid(SECOND));
-        let Self { lines, stamp, .. } = self;
+        let Self { lines, stamp, heads, .. } = self;
         lines.reserve(USUAL_LINE);
         put(lines, "{\"id\":");
         number(lines, id);
@@ -97,7 +115,7 @@ impl Recorder {
             Party::Client => &route.from_client,
             Party::Server => &route.from_server,
         });
-        function(lines, route.spoken, message);
+        head(lines, heads, route.spoken, message);
         put(lines, ",\"items\":[");
         for (place, object) in message.objects.iter().enumerate() {
             separate(lines, place);
@@ -175,9 +193,30 @@ fn way(spoken: &Protocol, vlan: Vlan, from: Socket, to: Socket) -> Box<[u8]> {
     lines.into_boxed_slice()
 }
 
-/// From the value of role to unit.
+/// From the value of role to unit: the same for every poll of a unit, and so written once.
 #[inline]
-fn function(lines: &mut Vec<u8>, spoken: &Protocol, message: &Message<'_>) {
+fn head(
+    lines: &mut Vec<u8>,
+    heads: &mut HashMap<Head, Box<[u8]>, ahash::RandomState>,
+    spoken: &Protocol,
+    message: &Message<'_>,
+) {
+    let Message { role, activity, function, subfunction, unit, .. } = *message;
+    let key = Head { protocol: spoken.name, role, activity, function, subfunction, unit };
+    if let Some(known) = heads.get(&key) {
+        lines.extend_from_slice(known);
+        return;
+    }
+    let start = lines.len();
+    spell_head(lines, spoken, message);
+    if heads.len() >= MAX_HEADS {
+        heads.clear();
+    }
+    heads.insert(key, lines.get(start..).unwrap_or_default().into());
+}
+
+#[cold]
+fn spell_head(lines: &mut Vec<u8>, spoken: &Protocol, message: &Message<'_>) {
     let Message { role, activity, function, subfunction, unit, .. } = *message;
     text(lines, role.name());
     put(lines, ",\"activity\":");
@@ -247,26 +286,48 @@ fn status_name(lines: &mut Vec<u8>, spoken: &Protocol, status: u16) {
 
 /// One list per object, in address order, with `null` before a value that stands further on.
 #[inline]
-fn values(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) {
+fn values(lines: &mut Vec<u8>, objects: usize, values: Values<'_>) {
     let start = lines.len();
-    if !lists(lines, objects, values) {
+    let is_done = match values {
+        Values::Each(each) => lists(lines, objects, each.iter().map(Piece::One)),
+        Values::Blocks(blocks) => lists(lines, objects, blocks.iter().map(Piece::Block)),
+    };
+    if !is_done {
         lines.truncate(start);
-        let mut sorted = values.to_vec();
+        let mut sorted: Vec<_> = values.iter().collect();
         sorted.sort_by_key(|value| (value.object, value.offset));
         sorted.dedup_by_key(|value| (value.object, value.offset));
-        lists(lines, objects, &sorted);
+        lists(lines, objects, sorted.iter().map(Piece::One));
+    }
+}
+
+/// Values that stand side by side in a list.
+enum Piece<'a> {
+    One(&'a Value<'a>),
+    Block(Block<'a>),
+}
+
+impl Piece<'_> {
+    /// Object, first offset, and how many.
+    #[inline]
+    const fn place(&self) -> (u16, u32, u32) {
+        match self {
+            Self::One(value) => (value.object, value.offset, 1),
+            Self::Block(block) => (block.object, block.offset, block.raws.len() as u32),
+        }
     }
 }
 
 /// Returns whether the values came object by object and in address order, each once.
 #[inline]
-fn lists(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) -> bool {
+fn lists<'a>(lines: &mut Vec<u8>, objects: usize, pieces: impl Iterator<Item = Piece<'a>>) -> bool {
     let Some(last) = objects.checked_sub(1) else { return true };
     put(lines, "[");
     let (mut place, mut next, mut shown) = (0, 0, 0);
     let (mut absent, mut is_cut) = (MAX_ABSENT, false);
-    for value in values {
-        let object = usize::from(value.object);
+    for piece in pieces {
+        let (object, offset, count) = piece.place();
+        let object = usize::from(object);
         if object != place {
             if object < place {
                 return false;
@@ -276,8 +337,8 @@ fn lists(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) -> bool {
             skip(lines, object - place);
             (place, next, shown, is_cut) = (object, 0, 0, false);
         }
-        let Some(gap) = value.offset.checked_sub(next) else { return false };
-        next = value.offset.saturating_add(1);
+        let Some(gap) = offset.checked_sub(next) else { return false };
+        next = offset.saturating_add(count);
         is_cut |= gap > absent;
         if is_cut {
             continue;
@@ -289,7 +350,10 @@ fn lists(lines: &mut Vec<u8>, objects: usize, values: &[Value<'_>]) -> bool {
         }
         absent -= gap;
         separate(lines, shown);
-        spell(lines, value);
+        match piece {
+            Piece::One(value) => spell(lines, value),
+            Piece::Block(block) => spell_block(lines, &block),
+        }
         shown += 1;
     }
     skip(lines, last - place);
@@ -309,14 +373,88 @@ fn skip(lines: &mut Vec<u8>, count: usize) {
 fn spell(lines: &mut Vec<u8>, value: &Value<'_>) {
     match value.kind {
         ValueKind::Bit => put(lines, if value.raw == 0 { "0" } else { "1" }),
-        ValueKind::Unsigned => match u16::try_from(value.raw) {
-            Ok(word) => number16(lines, word),
-            Err(_) => number(lines, value.raw),
-        },
+        ValueKind::Unsigned => number(lines, value.raw),
         ValueKind::Signed => number(lines, value.raw as i64),
         ValueKind::Float => float(lines, f64::from_bits(value.raw)),
         ValueKind::Text => text(lines, value.text.unwrap_or_default()),
     }
+}
+
+/// All values of a block, with commas between them.
+#[inline]
+fn spell_block(lines: &mut Vec<u8>, block: &Block<'_>) {
+    let Block { object, offset, kind, raws } = *block;
+    match kind {
+        ValueKind::Bit => spell_bits(lines, raws),
+        ValueKind::Unsigned if u16::try_from(raws.iter().fold(0, |all, raw| all | raw)).is_ok() => {
+            spell_words(lines, raws);
+        }
+        _ => {
+            for (place, raw) in raws.iter().enumerate() {
+                separate(lines, place);
+                spell(lines, &Value::plain(object, offset, kind, *raw));
+            }
+        }
+    }
+}
+
+fn spell_bits(lines: &mut Vec<u8>, raws: &[u64]) {
+    let start = lines.len();
+    lines.resize(start + 2 * raws.len(), b',');
+    let room = lines.get_mut(start..).unwrap_or_default();
+    for (pair, raw) in room.chunks_exact_mut(2).zip(raws) {
+        if let [digit, _] = pair {
+            *digit = b'0' + u8::from(*raw != 0);
+        }
+    }
+    lines.pop();
+}
+
+/// Most values are words.
+fn spell_words(lines: &mut Vec<u8>, raws: &[u64]) {
+    let mut at = lines.len();
+    lines.resize(at + MOST_OF_WORD * raws.len() + WORD_STORE, 0);
+    for raw in raws {
+        let (text, length) = word(*raw as u16);
+        if let Some(room) = lines.get_mut(at..at + WORD_STORE) {
+            room.copy_from_slice(&text);
+        }
+        at += length;
+    }
+    lines.truncate(at);
+    lines.pop();
+}
+
+/// Digits and a comma.
+const MOST_OF_WORD: usize = 6;
+
+/// A store of fixed width is cheaper than a copy of the right one.
+const WORD_STORE: usize = 8;
+
+/// The digits of a number below 100, a byte each.
+static PAIRS: [u16; 100] = {
+    let mut pairs = [0; 100];
+    let mut number: u16 = 0;
+    while number < 100 {
+        #[expect(clippy::indexing_slicing, reason = "a constant, bounded by the loop")]
+        {
+            pairs[number as usize] = (number / 10) | ((number % 10) << 8);
+        }
+        number += 1;
+    }
+    pairs
+};
+
+/// The spelling of a number with a comma behind it, and its length: made in one register, without a
+/// branch.
+#[inline]
+fn word(value: u16) -> ([u8; WORD_STORE], usize) {
+    let pair = |number: u16| u64::from(PAIRS.get(usize::from(number)).copied().unwrap_or_default());
+    let (head, tail) = (value / 100, value % 100);
+    let digits = u64::from(head / 100) | (pair(head % 100) << 8) | (pair(tail) << 24);
+    let zeros = (digits | (1 << 32)).trailing_zeros() / 8;
+    let text = (digits | 0x2C30_3030_3030).wrapping_shr(8 * zeros);
+    (text.to_le_bytes(), MOST_OF_WORD - zeros as usize)
 }
 
 /// The shortest spelling that reads back as the same double; JSON has no other numbers.
@@ -343,23 +481,6 @@ fn print(lines: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
 #[inline]
 fn number(lines: &mut Vec<u8>, value: impl itoa::Integer) {
     put(lines, itoa::Buffer::new().format(value));
-}
-
-/// Most values are words: their five digits are made in one register, without a branch.
-#[inline]
-fn number16(lines: &mut Vec<u8>, value: u16) {
-    let value = u64::from(value);
-    let digits = (value / 10_000)
-        | ((value / 1_000 % 10) << 8)
-        | ((value / 100 % 10) << 16)
-        | ((value / 10 % 10) << 24)
-        | ((value % 10) << 32);
-    let zeros = ((digits | (1 << 32)).trailing_zeros() / 8) as usize;
-    let text = (digits | 0x30_3030_3030) >> (8 * zeros);
-    let end = lines.len() + 5 - zeros;
-    // A store of fixed width is cheaper than a copy of the right one.
-    lines.extend_from_slice(&text.to_le_bytes());
-    lines.truncate(end);
 }
 
 /// Nine digits.

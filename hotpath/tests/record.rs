@@ -3,7 +3,8 @@
 
 use hotpath::net::{Address, Arrival, Vlan};
 use hotpath::protocols::{
-    Message, NO_SUBFUNCTION, Object, ObjectKind, Party, Probe, Protocol, Told, Value, modbus,
+    Blocks, Message, NO_SUBFUNCTION, Object, ObjectKind, Party, Probe, Protocol, Told, Value,
+    Values, modbus,
 };
 use hotpath::record::{Recorder, Socket};
 use hotpath::words::{Access, Activity, Role, ValueKind};
@@ -33,7 +34,7 @@ const REQUEST: Message<'static> = Message {
     unit: 3,
     status: 0,
     objects: &[],
-    values: &[],
+    values: Values::Each(&[]),
     reply_to: None,
     length: 8,
 };
@@ -64,9 +65,9 @@ fn line(message: &Message<'_>) -> String {
 }
 
 /// What stands in the lists of `values`.
-fn values_of(objects: usize, values: &[Value<'_>]) -> String {
+fn values_of<'a>(objects: usize, values: impl Into<Values<'a>>) -> String {
     let objects = vec![OBJECT; objects];
-    let line = line(&Message { objects: &objects, values, ..REQUEST });
+    let line = line(&Message { objects: &objects, values: values.into(), ..REQUEST });
     let (_, rest) = line.split_once("\"values\":").unwrap();
     rest.split_once(",\"status\"").unwrap().0.to_owned()
 }
@@ -184,6 +185,17 @@ fn every_word_is_spelled_like_any_other_number() {
 }
 
 #[test]
+fn every_word_of_a_block_too() {
+    let all: Vec<u64> = (0..=u64::from(u16::MAX)).collect();
+    for words in all.chunks(125) {
+        let mut blocks = Blocks::default();
+        blocks.push(0, 0, ValueKind::Unsigned, |raws| raws.extend(words));
+        let expected: Vec<String> = words.iter().map(u64::to_string).collect();
+        assert_eq!(values_of(1, &blocks), format!("[[{}]]", expected.join(",")));
+    }
+}
+
+#[test]
 fn values_stand_at_the_place_of_their_object() {
     assert_eq!(values_of(1, &words(&[0, 2, 5])), "[[0,null,2,null,null,5]]");
     assert_eq!(values_of(1, &words(&[2])), "[[null,null,2]]");
@@ -289,6 +301,23 @@ proptest! {
     fn any_text_reads_back(text in any::<String>(), odd in "[\\x00-\\x20\"\\\\\\x7f-\\u{ff}]*") {
         prop_assert_eq!(unescape(&named(&text)), text);
         prop_assert_eq!(unescape(&named(&odd)), odd);
+    }
+
+    #[test]
+    fn blocks_are_spelled_like_their_values(
+        spans in prop::collection::vec(
+            (0_u16..4, 0_u32..9, 0_usize..4, prop::collection::vec(any::<u64>(), 0..9), 0_u32..64),
+            0..6,
+        ),
+    ) {
+        use ValueKind::{Bit, Float, Signed, Unsigned};
+        let mut blocks = Blocks::default();
+        for (object, offset, kind, raws, shift) in spans {
+            let kind = [Bit, Unsigned, Signed, Float][kind];
+            blocks.push(object, offset, kind, |all| all.extend(raws.iter().map(|raw| raw >> shift)));
+        }
+        let each: Vec<Value<'_>> = Values::from(&blocks).iter().collect();
+        prop_assert_eq!(values_of(3, &blocks), values_of(3, &each));
     }
 
     #[test]

@@ -16,8 +16,10 @@ use hotpath::source::steps::Steps;
 use hotpath::source::{Frame, LinkType, SourceHealth};
 use live::{Link, Options, Packet, Ring, Statistics};
 
-use crate::{Counters, MAX_ROWS, Message, QUEUE};
+use crate::{Counters, Message, QUEUE};
 
+/// Frames are shed while the batch has this many rows.
+const MAX_ROWS: usize = 262_144;
 /// How long one round waits for frames.
 const ROUND_MILLISECONDS: u16 = 50;
 /// After so long an interface that is gone or down is tried again.

@@ -32,7 +32,7 @@ impl Engine {
             _ => (u32::from(ip.protocol), 0, 0),
         };
         let code = carrier_code(code, packet);
-        let key = FlowKey::new(vlan, (ip.source, source), (ip.target, target), code);
+        let (key, _) = FlowKey::new(vlan, (ip.source, source), (ip.target, target), code);
         self.flows.count_copy(&key);
     }
 

@@ -85,5 +85,5 @@ impl Mirror {
 
 fn pair(packet: &Packet<'_>, ip: &IpPacket<'_>) -> FlowKey {
     let tunnels = u32::from(packet.unwrapped.tunnels());
-    FlowKey::new(packet.vlan, (ip.source, 0), (ip.target, 0), tunnels)
+    FlowKey::new(packet.vlan, (ip.source, 0), (ip.target, 0), tunnels).0
 }

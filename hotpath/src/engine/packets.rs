@@ -294,17 +294,15 @@ impl Engine {
     ) {
         let vlan = passage.packet.vlan;
         let code = carrier_code(passage.code, passage.packet);
-        let key = FlowKey::new(vlan, passage.source, passage.target, code);
+        let (key, is_low) = FlowKey::new(vlan, passage.source, passage.target, code);
         let (flow, budget) = self.flows.touch(key, &mut self.scribe, now, |scribe| {
             let [source, target] = [passage.source, passage.target];
             let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
             let listener = scribe.endpoint(&Endpoint { vlan, address: target.0 }, speaker, now);
             let ends = [end(speaker, vlan, source), end(listener, vlan, target)];
-            Flow::new(Talk::new(ends, passage.carrier, &name(), now), None, now)
+            Flow::new(Talk::new(ends, passage.carrier, &name(), now), is_low, now)
         });
-        let first = flow.talk.end(Side::First);
-        let is_first = (first.address, first.port) == passage.source;
-        let side = if is_first { Side::First } else { Side::Second };
+        let side = flow.side(is_low);
         let end = flow.talk.end_mut(side);
         end.volume.frames = end.volume.frames.saturating_add(passage.weight.frames);
         end.volume.bytes = end.volume.bytes.saturating_add(passage.weight.bytes);

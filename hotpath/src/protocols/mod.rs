@@ -8,6 +8,9 @@ use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
 pub mod modbus;
 pub mod pairing;
+mod values;
+
+pub use values::{Block, Blocks, Values};
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
 pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL];
@@ -170,7 +173,7 @@ pub struct Message<'a> {
     /// The objects that it touches, in order; a response gives those of its request.
     pub objects: &'a [Object<'a>],
     /// The values that it carries.
-    pub values: &'a [Value<'a>],
+    pub values: Values<'a>,
     /// The request that it answers.
     pub reply_to: Option<Told>,
     /// Length of the PDU in bytes with its framing.
@@ -211,4 +214,25 @@ pub struct Value<'a> {
     pub quality: u32,
     /// The time that the device gave, in nanoseconds since the epoch, 0 for none.
     pub source_time: i64,
+}
+
+impl Value<'_> {
+    /// A value without text, quality or time.
+    #[must_use]
+    pub const fn plain(object: u16, offset: u32, kind: ValueKind, raw: u64) -> Self {
+        Self { object, offset, kind, raw, text: None, quality: 0, source_time: 0 }
+    }
+
+    /// Whether `next` is the same but for its bits, and stands right behind.
+    #[inline]
+    #[must_use]
+    pub fn leads_to(&self, next: &Self) -> bool {
+        self.offset.wrapping_add(1) == next.offset
+            && self.object == next.object
+            && self.kind == next.kind
+            && self.quality == next.quality
+            && self.source_time == next.source_time
+            && self.text.is_none()
+            && next.text.is_none()
+    }
 }

@@ -1,9 +1,13 @@
 //! Items and values: which process variables a message touches.
 
+use std::iter::repeat_n;
+
+use smallvec::SmallVec;
+
 use super::{Place, Scribe};
 use crate::columns::ItemRow;
 use crate::net::Arrival;
-use crate::protocols::{Message, Object, Value};
+use crate::protocols::{Block, Message, Object, Value, Values};
 use crate::table::{Full, NONE, PAGE, Page, blamed};
 
 /// The place of an object in its message, a page of its points, and the first id in it.
@@ -13,6 +17,14 @@ type Known = (u16, Page, u32);
 fn known(object: u16, page: Page, address: u64, point: u32) -> Option<Known> {
     let base = point.saturating_sub(address.saturating_sub(page.address) as u32);
     (point != NONE).then_some((object, page, base))
+}
+
+/// A block of values, and what all of them share.
+struct Run<'a> {
+    block: Block<'a>,
+    text: Option<&'a str>,
+    quality: u32,
+    source_time: i64,
 }
 
 impl Scribe {
@@ -32,64 +44,93 @@ impl Scribe {
             });
             self.next_item += 1;
         }
-        let objects = message.objects.len();
-        // A value of no object would be a decoder's bug.
-        let is_sound = message.values.iter().all(|value| usize::from(value.object) < objects);
-        debug_assert!(is_sound, "a value of no object");
-        if is_sound && !message.values.is_empty() {
-            self.value_points(place, message, current, now);
-            self.value_texts(place, message.values, now);
-            self.values(message.values, first_item);
+        match message.values {
+            Values::Blocks(blocks) => {
+                for block in blocks.iter() {
+                    let run = Run { block, text: None, quality: 0, source_time: 0 };
+                    self.values(place, message, &run, first_item, &mut current, now);
+                }
+            }
+            Values::Each(values) => {
+                let mut raws: SmallVec<[u64; 32]> = SmallVec::new();
+                for alike in values.chunk_by(Value::leads_to) {
+                    let Some(&Value { object, offset, kind, text, quality, source_time, .. }) =
+                        alike.first()
+                    else {
+                        break;
+                    };
+                    raws.clear();
+                    raws.extend(alike.iter().map(|value| value.raw));
+                    let block = Block { object, offset, kind, raws: &raws };
+                    let run = Run { block, text, quality, source_time };
+                    self.values(place, message, &run, first_item, &mut current, now);
+                }
+            }
         }
     }
 
-    /// Column by column: most rows of all are values.
-    fn values(&mut self, values: &[Value<'_>], first_item: u64) {
-        let columns = &mut self.batch.tables.values;
-        columns.item.extend(values.iter().map(|value| first_item + u64::from(value.object)));
-        columns.kind.extend(values.iter().map(|value| value.kind as u8));
-        columns.number.extend(values.iter().map(|value| value.kind.number(value.raw)));
-        columns.raw.extend(values.iter().map(|value| value.raw));
-        columns.quality.extend(values.iter().map(|value| value.quality));
-        columns.source_time.extend(values.iter().map(|value| value.source_time));
-    }
-
-    fn value_texts(&mut self, place: &Place, values: &[Value<'_>], now: Arrival) {
-        if values.iter().all(|value| value.text.is_none()) {
-            let column = &mut self.batch.tables.values.text;
-            column.resize(column.len() + values.len(), NONE);
+    /// Most rows of all are values: they are written run by run and column by column.
+    fn values(
+        &mut self,
+        place: &Place,
+        message: &Message<'_>,
+        run: &Run<'_>,
+        first_item: u64,
+        current: &mut Option<Known>,
+        now: Arrival,
+    ) {
+        let Run { block: Block { object: number, kind, raws, .. }, quality, source_time, .. } =
+            *run;
+        let Some(object) = message.objects.get(usize::from(number)) else {
+            debug_assert!(false, "a value of no object");
             return;
-        }
-        for value in values {
-            let text = value.text.map_or(NONE, |text| self.text(text, place.server, now));
-            self.batch.tables.values.text.push(text);
-        }
+        };
+        self.value_points(place, message.unit, object, &run.block, current, now);
+        let text = run.text.map_or(NONE, |text| self.text(text, place.server, now));
+        let columns = &mut self.batch.tables.values;
+        columns.item.extend(repeat_n(first_item + u64::from(number), raws.len()));
+        columns.kind.extend(repeat_n(kind as u8, raws.len()));
+        kind.numbers(raws, &mut columns.number);
+        columns.raw.extend_from_slice(raws);
+        columns.text.extend(repeat_n(text, raws.len()));
+        columns.quality.extend(repeat_n(quality, raws.len()));
+        columns.source_time.extend(repeat_n(source_time, raws.len()));
     }
 
     /// Values come object by object and in address order: one page serves many.
     fn value_points(
         &mut self,
         place: &Place,
-        message: &Message<'_>,
-        mut current: Option<Known>,
+        unit: u32,
+        object: &Object<'_>,
+        block: &Block<'_>,
+        current: &mut Option<Known>,
         now: Arrival,
     ) {
-        for value in message.values {
-            let Some(object) = message.objects.get(usize::from(value.object)) else { continue };
-            let address = object.address.saturating_add(u64::from(value.offset));
-            let served = current.filter(|(place, page, _)| {
-                *place == value.object && page.dense && page.address == address & !(PAGE - 1)
+        let mut address = object.address.saturating_add(u64::from(block.offset));
+        let mut left = block.raws.len() as u64;
+        while left > 0 {
+            let served = current.filter(|(number, page, _)| {
+                *number == block.object && page.dense && page.address == address & !(PAGE - 1)
             });
-            let point = if let Some((_, page, base)) = served {
-                base.saturating_add((address - page.address) as u32)
+            let (point, dense) = if let Some((_, page, base)) = served {
+                (base.saturating_add((address - page.address) as u32), true)
             } else {
-                let mut page = self.page(place, message.unit, object, now);
+                let mut page = self.page(place, unit, object, now);
                 page.address = if page.dense { address & !(PAGE - 1) } else { address };
                 let point = self.point(&page, address, place.client, now);
-                current = known(value.object, page, address, point);
-                point
+                *current = known(block.object, page, address, point);
+                (point, page.dense)
             };
-            self.batch.tables.values.point.push(point);
+            let on_page = if dense { left.min(PAGE - (address & (PAGE - 1))) } else { 1 };
+            let points = &mut self.batch.tables.values.point;
+            if point == NONE {
+                points.extend(repeat_n(NONE, on_page as usize));
+            } else {
+                points.extend((0..on_page as u32).map(|offset| point.saturating_add(offset)));
+            }
+            address = address.saturating_add(on_page);
+            left -= on_page;
         }
     }
 

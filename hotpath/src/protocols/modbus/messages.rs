@@ -5,7 +5,7 @@ use super::pdu::Objects;
 use super::rules::EXCEPTION;
 use super::{Modbus, SHORT, names, pdu, rules};
 use crate::protocols::pairing::{Again, Answer, OwnedObject, Pairing, Pending};
-use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Object, Party, Told};
+use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Object, Party, Told, Values};
 use crate::words::{NoticeKind, Role};
 
 const FIELDS: &str = "the PDU ends inside a field";
@@ -68,7 +68,7 @@ impl Modbus {
                 unit: u32::from(adu.unit),
                 status: 0,
                 objects: &objects,
-                values: &self.values,
+                values: Values::Blocks(&self.values),
                 reply_to: None,
                 length: adu.length as u32,
             },
@@ -119,10 +119,8 @@ impl Modbus {
             fault = fault.or(pdu::parse_answer(adu.pdu, objects, &mut self.values).err());
             if answer.function == 21 {
                 // An echo may claim more records, or longer ones, than were written.
-                self.values.retain(|value| {
-                    let object = objects.get(usize::from(value.object));
-                    object.is_some_and(|object| value.offset < object.count)
-                });
+                self.values
+                    .clip(|place| objects.get(usize::from(place)).map_or(0, |object| object.count));
             }
         }
         let subfunction = match &request {
@@ -139,7 +137,7 @@ impl Modbus {
                 unit: u32::from(adu.unit),
                 status: answer.status,
                 objects,
-                values: &self.values,
+                values: Values::Blocks(&self.values),
                 reply_to: request.as_ref().map(|request| request.told),
                 length: adu.length as u32,
             },

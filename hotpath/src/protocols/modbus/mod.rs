@@ -29,7 +29,7 @@ use self::messages::Adu;
 use self::names::OBJECTS;
 use self::rules::Shape;
 use super::pairing::Pairing;
-use super::{Decoder, Emit, Party, Protocol, Step, Transport, Value};
+use super::{Blocks, Decoder, Emit, Party, Protocol, Step, Transport};
 use crate::words::NoticeKind;
 
 /// Modbus over TCP, UDP, and RTU over TCP.
@@ -77,7 +77,7 @@ struct Modbus {
     server: Lane,
     pairing: Pairing,
     /// Kept for its capacity.
-    values: Vec<Value<'static>>,
+    values: Blocks,
 }
 
 impl Decoder for Modbus {
@@ -131,7 +131,14 @@ impl Modbus {
             Transport::Udp => Framing::Mbap,
         };
         let (client, server) = (Lane::Sound, Lane::Sound);
-        Self { transport, framing, client, server, pairing: Pairing::default(), values: Vec::new() }
+        Self {
+            transport,
+            framing,
+            client,
+            server,
+            pairing: Pairing::default(),
+            values: Blocks::default(),
+        }
     }
 
     fn lane(&mut self, from: Party) -> &mut Lane {

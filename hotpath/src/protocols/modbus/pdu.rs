@@ -12,7 +12,7 @@ use super::names::{
 use super::rules::{FILE_REFERENCE, MAX_FIFO_REGISTERS, MEI_IDENTIFICATION, Verdict, rule};
 use crate::bytes::{Cursor, Short};
 use crate::protocols::pairing::OwnedObject;
-use crate::protocols::{NO_SUBFUNCTION, Object, Party, Value};
+use crate::protocols::{Blocks, NO_SUBFUNCTION, Object, Party};
 use crate::words::{Access, ValueKind};
 
 pub(super) type Objects<'a> = SmallVec<[Object<'a>; 2]>;
@@ -36,10 +36,6 @@ fn range(kind: u16, address: u64, count: u16, access: Access) -> Object<'static>
     Object { kind, address, count: u32::from(count), access, status: 0, name: None }
 }
 
-const fn value(object: u16, offset: u32, kind: ValueKind, raw: u64) -> Value<'static> {
-    Value { object, offset, kind, raw, text: None, quality: 0, source_time: 0 }
-}
-
 /// The object and values that a PDU names itself: every request, and the answers that echo.
 /// A mask write has a value only where its masks determine all bits (AND mask 0).
 ///
@@ -50,7 +46,7 @@ pub(super) fn parse(
     from: Party,
     pdu: &[u8],
     objects: &mut Objects<'static>,
-    values: &mut Vec<Value<'static>>,
+    values: &mut Blocks,
 ) -> Result<(), Short> {
     let mut cursor = Cursor::new(pdu);
     let code = cursor.u8()?;
@@ -68,7 +64,7 @@ pub(super) fn parse(
             let address = u64::from(cursor.u16_be()?);
             objects.push(range(COIL, address, 1, Access::Write));
             if let set @ (0 | 0xFF00) = cursor.u16_be()? {
-                values.push(value(0, 0, ValueKind::Bit, u64::from(set != 0)));
+                values.push(0, 0, ValueKind::Bit, |raws| raws.push(u64::from(set != 0)));
             }
         }
         (_, 6) => {
@@ -139,7 +135,7 @@ fn parse_file_records(
     code: u8,
     mut cursor: Cursor<'_>,
     objects: &mut Objects<'static>,
-    values: &mut Vec<Value<'static>>,
+    values: &mut Blocks,
 ) -> Result<(), Short> {
     let access = if code == 20 { Access::Read } else { Access::Write };
     while !cursor.is_empty() {
@@ -158,20 +154,26 @@ fn parse_file_records(
 }
 
 /// Up to `count` bits, the first in the lowest bit of the first byte.
-fn push_bits(bytes: &[u8], object: u16, count: u16, values: &mut Vec<Value<'static>>) {
-    let bits = bytes.iter().flat_map(|byte| (0..8).map(move |bit| u64::from((byte >> bit) & 1)));
-    let numbered = (0..u32::from(count)).zip(bits);
-    values.extend(numbered.map(|(offset, bit)| value(object, offset, ValueKind::Bit, bit)));
+fn push_bits(bytes: &[u8], object: u16, count: u16, values: &mut Blocks) {
+    let count = usize::from(count);
+    let bytes = bytes.get(..count.div_ceil(8)).unwrap_or(bytes);
+    values.push(object, 0, ValueKind::Bit, |raws| {
+        let end = raws.len() + count;
+        for byte in bytes {
+            let bit = |place: u32| u64::from(byte >> place & 1);
+            raws.extend_from_slice(&[0, 1, 2, 3, 4, 5, 6, 7].map(bit));
+        }
+        raws.truncate(end);
+    });
 }
 
 /// Up to `count` registers.
-fn push_words(bytes: &[u8], object: u16, count: u16, values: &mut Vec<Value<'static>>) {
+fn push_words(bytes: &[u8], object: u16, count: u16, values: &mut Blocks) {
     let words = bytes.chunks_exact(2).map(|pair| match pair {
         [high, low] => u64::from(u16::from_be_bytes([*high, *low])),
         _ => 0,
     });
-    let numbered = (0..u32::from(count)).zip(words);
-    values.extend(numbered.map(|(offset, word)| value(object, offset, ValueKind::Unsigned, word)));
+    values.push(object, 0, ValueKind::Unsigned, |raws| raws.extend(words.take(usize::from(count))));
 }
 
 /// Whether the answer's bytes are as many as were asked for, or echo what was asked.
@@ -198,7 +200,7 @@ pub(super) fn fits(pdu: &[u8], first: Option<&OwnedObject>) -> bool {
 pub(super) fn parse_answer(
     pdu: &[u8],
     asked: &[Object<'_>],
-    values: &mut Vec<Value<'static>>,
+    values: &mut Blocks,
 ) -> Result<(), &'static str> {
     let count = asked.first().map_or(0, |object| object.count as u16);
     match pdu {
@@ -217,7 +219,7 @@ pub(super) fn parse_answer(
 fn parse_file_answer(
     records: &[u8],
     asked: &[Object<'_>],
-    values: &mut Vec<Value<'static>>,
+    values: &mut Blocks,
 ) -> Result<(), &'static str> {
     const BROKEN: &str = "the file records are not those that were asked for";
     let mut cursor = Cursor::new(records);
