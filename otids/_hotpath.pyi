@@ -16,6 +16,7 @@ __all__ = [
     "PROTOCOLS",
     "ROLES",
     "SIGHTED",
+    "STAGES",
     "VALUE_KINDS",
     "Batch",
     "CaptureError",
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "cut_evidence",
     "function_name",
+    "measure",
     "object_name",
     "status_name",
 ]
@@ -33,6 +35,7 @@ ROLES: list[str]
 ACTIVITIES: list[str]
 ACCESSES: list[str]
 SIGHTED: list[str]
+STAGES: list[str]
 NOTICE_KINDS: list[str]
 VALUE_KINDS: list[str]
 CONNECTION_STATES: list[str]
@@ -44,6 +47,9 @@ def object_name(protocol: str, kind: int) -> str | None: ...
 def cut_evidence(
     path: str, cuts: list[tuple[str, list[int], int, str]]
 ) -> list[tuple[int, list[int]]]: ...
+def measure(
+    path: str | PathLike[str], stage: str, *, loops: int = 2
+) -> tuple[int, list[float]]: ...
 
 @final
 class Batch:

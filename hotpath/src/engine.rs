@@ -19,6 +19,12 @@ use bindings::{Asked, Bindings};
 /// Time that runs back by more than this starts a new epoch, in nanoseconds.
 const BACKWARD: i64 = 2_000_000_000;
 
+/// A batch is full when it has this many rows …
+pub const MAX_ROWS: usize = 262_144;
+
+/// … or this many bytes of records: what fits a processor's cache.
+const MAX_RECORDED: usize = 512 << 10;
+
 /// A tick is cut when it has this many messages …
 const MAX_TICK_MESSAGES: usize = 65_536;
 
@@ -104,6 +110,11 @@ impl Engine {
         self.scribe.recorder = Some(recorder);
     }
 
+    /// Looks for no protocol, from the next flow on: what is said is weighed and not understood.
+    pub const fn deafen(&mut self) {
+        self.scribe.protocols = &[];
+    }
+
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();
@@ -140,6 +151,12 @@ impl Engine {
     #[must_use]
     pub fn recorded(&self) -> Option<usize> {
         self.scribe.recorder.as_ref().map(Recorder::len)
+    }
+
+    /// Whether the present batch should be taken, however few frames it is of.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.rows() >= MAX_ROWS || self.recorded().is_some_and(|bytes| bytes >= MAX_RECORDED)
     }
 
     /// Whether dictionaries are so full that the present batch should end with a census.

@@ -13,6 +13,7 @@ pub mod bytes;
 pub mod columns;
 pub mod engine;
 pub mod flows;
+pub mod measure;
 pub mod net;
 pub mod protocols;
 pub mod record;

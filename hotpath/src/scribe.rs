@@ -108,6 +108,8 @@ pub struct Scribe {
     pub recorder: Option<Recorder>,
     /// Room for bytes that wait until it is known what they say.
     pub room: Room,
+    /// The protocols that are looked for.
+    pub protocols: &'static [&'static Protocol],
     endpoints: Dictionary<Endpoint>,
     texts: Dictionary<Box<str>>,
     conversations: Dictionary<Conversation>,
@@ -137,6 +139,7 @@ impl Scribe {
             second: 0,
             recorder: None,
             room: Room::new(usize::MAX),
+            protocols: REGISTRY,
             endpoints: Dictionary::new(quotas.endpoints),
             texts: Dictionary::new(quotas.texts),
             conversations: Dictionary::new(quotas.conversations),

@@ -1,7 +1,7 @@
 //! The application side of one flow: what it speaks, who serves, and how much it says.
 
 use crate::net::{Address, Arrival, Receiver, Side, Vlan};
-use crate::protocols::{Party, Probe, Protocol, REGISTRY, Transport};
+use crate::protocols::{Party, Probe, Protocol, Transport};
 use crate::record::Socket;
 use crate::scribe::{Place, Scribe};
 use crate::speech::Speech;
@@ -275,7 +275,7 @@ impl Talk {
     fn conclude(&mut self, scribe: &mut Scribe, now: Arrival) {
         let has_heard = matches!(&self.stage, Stage::Fresh(heard) if !heard.is_empty());
         if let (true, Some((protocol, _)), Some(transport)) =
-            (has_heard, self.registered(), self.transport())
+            (has_heard, self.registered(scribe), self.transport())
         {
             self.claim(protocol, None, transport, scribe, now);
         }
@@ -285,7 +285,7 @@ impl Talk {
     fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.conclude(scribe, now);
         if self.conversation == NONE {
-            let name = self.registered().map_or(&*self.plain, |(protocol, _)| protocol.name);
+            let name = self.registered(scribe).map_or(&*self.plain, |(protocol, _)| protocol.name);
             let name = Box::<str>::from(name);
             self.name(&name, None, scribe, now);
         }
@@ -330,9 +330,9 @@ impl Talk {
             return;
         };
         let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
-        let registered = self.registered().map(|(protocol, _)| protocol);
+        let registered = self.registered(scribe).map(|(protocol, _)| protocol);
         let mut open = false;
-        for protocol in REGISTRY {
+        for protocol in scribe.protocols {
             let probes = heads
                 .each_ref()
                 .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
@@ -357,7 +357,7 @@ impl Talk {
     /// Nothing understands the flow; on a registered port that is worth a notice.
     fn give_up(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.stage = Stage::Opaque;
-        let expected = self.registered();
+        let expected = self.registered(scribe);
         let plain = self.plain.clone();
         self.name(&plain, None, scribe, now);
         if let Some((protocol, side)) = expected {
@@ -376,7 +376,8 @@ impl Talk {
         scribe: &mut Scribe,
         now: Arrival,
     ) {
-        let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered()) else {
+        let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered(scribe))
+        else {
             return;
         };
         let probe = (protocol.probe)(transport, bytes);
@@ -446,7 +447,7 @@ impl Talk {
         let sides = [Side::Second, Side::First];
         let group = sides.into_iter().find(|side| is_group(&self.end(*side).address));
         let before = || sides.into_iter().find(|side| scribe.knows(&self.key(*side, protocol)));
-        let port = || self.registered().map(|(_, side)| side);
+        let port = || self.registered(scribe).map(|(_, side)| side);
         let lower = || {
             let lower = self.end(Side::First).port < self.end(Side::Second).port;
             if lower { Side::First } else { Side::Second }
@@ -465,7 +466,7 @@ impl Talk {
     }
 
     /// The protocol that is registered for the server's port, and that side.
-    fn registered(&self) -> Option<(&'static Protocol, Side)> {
+    fn registered(&self, scribe: &Scribe) -> Option<(&'static Protocol, Side)> {
         let sides = self
             .accepted
             .or(self.server)
@@ -477,7 +478,7 @@ impl Talk {
                 Carrier::Udp => protocol.udp_ports.contains(&port),
                 Carrier::Network | Carrier::Link => false,
             };
-            REGISTRY.iter().find(owns).map(|protocol| (*protocol, side))
+            scribe.protocols.iter().find(owns).map(|protocol| (*protocol, side))
         })
     }
 

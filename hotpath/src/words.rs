@@ -21,6 +21,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     /// What a message is in its exchange.
     Role {

@@ -165,3 +165,21 @@ def test_the_interpreter_runs_while_a_batch_is_waited_for(crowded: Path) -> None
         steps += 1
     reader.join()
     assert steps > 100
+
+
+@pytest.mark.parametrize("stage", _hotpath.STAGES)
+def test_each_stage_is_measured_over_all_frames(calm: Path, stage: str) -> None:
+    frames, seconds = _hotpath.measure(calm, stage, loops=3)
+    assert (frames, len(seconds)) == (1_000, 3)
+    assert all(0 <= one < 10 for one in seconds)
+
+
+def test_a_census_does_not_stop_what_is_measured(crowded: Path) -> None:
+    assert _hotpath.measure(crowded, "columns", loops=1)[0] == 80_000
+
+
+def test_what_cannot_be_measured_is_said(calm: Path) -> None:
+    with pytest.raises(ValueError, match='no stage "judge"; there are: read, net,'):
+        _hotpath.measure(calm, "judge")
+    with pytest.raises(_hotpath.CaptureError, match="absent"):
+        _hotpath.measure(calm.with_name("absent"), "read")

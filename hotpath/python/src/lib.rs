@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use hotpath::columns::{self, Column};
 use hotpath::engine::{Engine, Settings};
+use hotpath::measure::{Measured, Stage};
 use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
 use hotpath::record::Recorder;
 use hotpath::scribe::Learned;
@@ -37,12 +38,6 @@ pyo3::create_exception!(
 
 /// Batches that may wait to be judged.
 const QUEUE: usize = 2;
-
-/// A batch is cut when it has this many rows, whatever its frames.
-const MAX_ROWS: usize = 262_144;
-
-/// A batch is cut when it has this many bytes of records: what fits a processor's cache.
-const MAX_RECORDED: usize = 512 << 10;
 
 /// Counters beside a batch.
 #[derive(Debug, Clone)]
@@ -394,16 +389,14 @@ fn read(
             break;
         }
         let census = engine.wants_census();
-        let recorded = engine.recorded();
-        let is_full = engine.rows() >= MAX_ROWS || recorded.unwrap_or(0) >= MAX_RECORDED;
-        if frames < batch_frames && !is_full && !census {
+        if frames < batch_frames && !engine.is_full() && !census {
             continue;
         }
         frames = 0;
         if !send(&mut engine, &source, census, shared, batches) {
             break;
         }
-        if census && recorded.is_some() {
+        if census && engine.recorded().is_some() {
             // Records name no ids: nobody can have learned any.
             engine.settle(&Learned::default());
         } else if census {
@@ -610,6 +603,33 @@ fn cut_evidence(
     told(py.detach(|| evidence::cut(&path, &cuts)))
 }
 
+/// Runs a capture up to a stage, in the calling thread, and throws away what comes out.
+///
+/// Returns its frames, and the CPU seconds of this thread for each of `loops` sessions of one hot
+/// path: the first one pays for what is new. Raises `ValueError` if the stage is none of `STAGES`,
+/// `CaptureError` if the capture cannot be read.
+#[pyfunction]
+#[pyo3(signature = (path, stage, *, loops = 2))]
+#[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
+fn measure(py: Python<'_>, path: PathBuf, stage: &str, loops: usize) -> PyResult<(u64, Vec<f64>)> {
+    let stage = Stage::ALL.iter().copied().find(|one| one.name() == stage).ok_or_else(|| {
+        let all = Stage::ALL.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
+        PyValueError::new_err(format!("no stage {stage:?}; there are: {all}"))
+    })?;
+    let clock = py.import("time")?.getattr("thread_time")?;
+    let now = || clock.call0()?.extract::<f64>();
+    let mut measured = Measured::new(stage);
+    let (mut frames, mut seconds) = (0, Vec::new());
+    for _ in 0..loops {
+        let before = now()?;
+        frames = py
+            .detach(|| measured.run(&path))
+            .map_err(|error| CaptureError::new_err(error.to_string()))?;
+        seconds.push(now()? - before);
+    }
+    Ok((frames, seconds))
+}
+
 /// Target, frames, context and comment of a cut.
 type RawCut = (PathBuf, Vec<u64>, u64, String);
 
@@ -652,6 +672,7 @@ fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let states = ConnectionState::ALL.iter().map(|one| one.name()).collect();
     module.add("CONNECTION_STATES", names(states))?;
     module.add("PROTOCOLS", names(REGISTRY.iter().map(|one| one.name).collect()))?;
+    module.add("STAGES", names(Stage::ALL.iter().map(|one| one.name()).collect()))?;
     module.add("CaptureError", module.py().get_type::<CaptureError>())?;
     module.add_class::<Hotpath>()?;
     module.add_class::<Batch>()?;
@@ -659,5 +680,6 @@ fn _hotpath(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(status_name, module)?)?;
     module.add_function(wrap_pyfunction!(object_name, module)?)?;
     module.add_function(wrap_pyfunction!(cut_evidence, module)?)?;
+    module.add_function(wrap_pyfunction!(measure, module)?)?;
     Ok(())
 }

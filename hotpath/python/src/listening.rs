@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hotpath::engine::Engine;
+use hotpath::engine::{Engine, MAX_ROWS};
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
 use hotpath::source::recent::Recent;
 use hotpath::source::{Frame, LinkType, SourceHealth};
 use live::{Link, Options, Packet, Ring, Statistics};
 
-use crate::{Counters, MAX_ROWS, Message, QUEUE};
+use crate::{Counters, Message, QUEUE};
 
 /// How long one round waits for frames.
 const ROUND_MILLISECONDS: u16 = 50;

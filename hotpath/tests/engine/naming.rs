@@ -41,6 +41,19 @@ fn what_is_foreign_to_a_registered_port_is_told_once() {
 }
 
 #[test]
+fn who_is_deaf_weighs_what_is_said() {
+    let (mut wire, mut talk) = (Wire::default(), Dialogue::new(host(1, 40_000), host(2, 502)));
+    wire.engine.deafen();
+    talk.open(&mut wire);
+    talk.ask(&mut wire, &ask(7, 100));
+    talk.answer(&mut wire, &answer(7));
+    let heard = wire.finish();
+    assert_eq!((heard.messages.len(), heard.kinds().len()), (0, 0));
+    assert_eq!(heard.traffic[0].0, "10.0.0.1 > 10.0.0.2 tcp/502");
+    assert_eq!(heard.traffic[0].1.client_largest, ask(7, 100).len() as u32);
+}
+
+#[test]
 fn the_first_pdu_after_noise_is_heard() {
     let (mut wire, mut talk) = (Wire::default(), Dialogue::new(host(1, 40_000), host(2, 502)));
     talk.open(&mut wire);
