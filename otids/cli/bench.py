@@ -30,9 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    capture: Annotated[
-        Path, typer.Argument(metavar="CAPTURE", help="What is decoded and judged.")
-    ],
+    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="What is decoded and judged.")],
     *,
     learn: Annotated[
         Path | None,
