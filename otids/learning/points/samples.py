@@ -43,15 +43,15 @@ class Samples:
     def __len__(self) -> int:
         return len(self._at)
 
-    def number(self, which: Array | slice = EVERY) -> Array:
+    def number(self, which: Array | slice | int = EVERY) -> Array:
         """Values as f64; of a text, its checksum."""
         return self._carried.number[self._at[which]]
 
-    def kind(self, which: Array | slice = EVERY) -> Array:
+    def kind(self, which: Array | slice | int = EVERY) -> Array:
         """Places in VALUE_KINDS."""
         return self._carried.kind[self._at[which]]
 
-    def message(self, which: Array | slice = EVERY) -> Array:
+    def message(self, which: Array | slice | int = EVERY) -> Array:
         """Rows of the tick's messages (i64)."""
         return self._carried.spoken[self._carried.item[self._at[which]]]
 
