@@ -1,6 +1,6 @@
 """Measures what otids costs on this machine, beside other tools, and holds it against the targets.
 
-usage: python tools/bench [--scale 0.1] [--runs 3] [--only PART] [--json FILE] [CAPTURE...]
+usage: python tools/bench [--scale 0.1] [--runs 3] [--only PART] [--who TEXT] [--json FILE] [CAPTURE...]
 
 Without captures: those beside the project in ../shared/bench if they are there, else the recorded
 plant. Told are medians of user and system seconds of whole processes, so that what else the machine
@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="medians of so many runs are told")
     parser.add_argument("--scale", type=float, default=1.0, help="take so much of all frames")
     parser.add_argument("--only", choices=PARTS, action="append", help="may be repeated")
+    parser.add_argument("--who", action="append", help="only contenders whose names hold this")
     parser.add_argument("--python", type=Path, help="the interpreter that has dpkt")
     parser.add_argument("--json", type=Path, help="write all numbers to this file as well")
     options = parser.parse_args()
@@ -69,7 +70,11 @@ def main() -> int:
 
 def peers(capture: Path, scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     """What each contender costs; then the targets."""
-    every = [scaled(one, options.scale) for one in contenders(scratch, options.python)]
+    every = [
+        scaled(one, options.scale)
+        for one in contenders(scratch, options.python)
+        if any(text in one.name for text in options.who or [""])
+    ]
     counts = {count for one in every if not one.missing for count in (one.few, one.many)}
     paths = looping.write(capture, counts, scratch)
     measured: dict[str, Marginal] = {}
@@ -78,7 +83,7 @@ def peers(capture: Path, scratch: Path, options: argparse.Namespace) -> dict[str
     ]
     for one in every:
         try:
-            measured[one.name] = _contend(one, paths, options.runs)
+            measured[one.name] = _contend(one, capture, paths, options.runs)
         except RunError as why:
             lines.append((f"{one.name}: not measured, {why}", *[""] * 5))
         else:
@@ -91,12 +96,12 @@ def peers(capture: Path, scratch: Path, options: argparse.Namespace) -> dict[str
     return {name: asdict(cost) for name, cost in measured.items()}
 
 
-def _contend(one: Contender, paths: dict[int, Path], runs: int) -> Marginal:
+def _contend(one: Contender, once: Path, paths: dict[int, Path], runs: int) -> Marginal:
     if one.missing:
         raise RunError(one.missing)
     few, many = paths[one.few], paths[one.many]
     return marginal(
-        one.command, {"capture": few, "few": few}, {"capture": many, "few": few},
+        one.command, {"capture": few, "once": once}, {"capture": many, "once": once},
         (one.few, one.many), runs=runs, limit=LIMIT,
     )  # fmt: skip
 
@@ -116,14 +121,14 @@ def memory(capture: Path, scratch: Path, options: argparse.Namespace) -> dict[st
     """The most memory at once, ten and a hundred times the length."""
     lengths = [max(2, round(length * options.scale)) for length in LENGTHS]
     paths = looping.write(capture, lengths, scratch)
-    few = paths[lengths[0]]
     lines: list[Sequence[str]] = [("MiB at most", *[f"{one:,} frames" for one in lengths], "")]
     peaks: dict[str, list[float]] = {}
     for one in contenders(scratch, None):
         if one.name not in {DECODED, RECORDS, REPLAYED}:
             continue
         costs = [
-            run(one.command, {"capture": paths[length], "few": few}, LIMIT) for length in lengths
+            run(one.command, {"capture": paths[length], "once": capture}, LIMIT)
+            for length in lengths
         ]
         peaks[one.name] = [cost.memory for cost in costs]
         lines.append(

@@ -29,7 +29,7 @@ EK, PYSHARK = "PyShark, EK mode", "PyShark"
 class Contender:
     """A command, and over how many frames it is run: few, and many. `{capture}` stands for them.
 
-    `{few}` is the shorter capture, `{folder}` is thrown away. `missing` says why it cannot run.
+    `{once}` is what they are made of, `{folder}` is thrown away. `missing` says why it cannot run.
     """
 
     name: str
@@ -48,7 +48,7 @@ def contenders(folder: Path, python: Path | None) -> Iterator[Contender]:
     records = (*OTIDS, "decode", "--output", "{folder}/out.jsonl", "{capture}")
     yield Contender(RECORDS, records, 200_000, 2_000_000)
     replay = (
-        *OTIDS, "replay", "--quiet", "--state", "{folder}/state", "--learn", "{few}",
+        *OTIDS, "replay", "--quiet", "--state", "{folder}/state", "--learn", "{once}",
         "--alerts", "{folder}/alerts.jsonl", "{capture}",
     )  # fmt: skip
     yield Contender(REPLAYED, replay, 200_000, 1_000_000)
