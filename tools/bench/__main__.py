@@ -1,6 +1,6 @@
 """Measures what otids costs on this machine, beside other tools, and holds it against the targets.
 
-usage: python tools/bench [--scale 0.1] [--runs 3] [--only PART] [--who TEXT] [--json FILE] [CAPTURE...]
+usage: python tools/bench [--scale 0.1] [--runs 3] [--only PART] [--who TEXT] [CAPTURE...]
 
 Without captures: those beside the project in ../shared/bench if they are there, else the recorded
 plant. Told are medians of user and system seconds of whole processes, so that what else the machine
