@@ -48,7 +48,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write all numbers to this file as well")
     options = parser.parse_args()
     parts = options.only or PARTS
-    captures = options.captures or sorted(SHARED.glob("*.pcap.gz")) or [RECORDED]
+    captures = (
+        [one.resolve() for one in options.captures]
+        or sorted(SHARED.glob("*.pcap.gz"))
+        or [RECORDED]
+    )
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="otids-bench-") as folder:
         scratch = Path(folder)
@@ -126,7 +130,7 @@ def memory(capture: Path, scratch: Path, options: argparse.Namespace) -> dict[st
     for one in contenders(scratch, None):
         if one.name not in {DECODED, RECORDS, REPLAYED}:
             continue
-        costs = [
+        costs = [  # each once: the most that is held varies little
             run(one.command, {"capture": paths[length], "once": capture}, LIMIT)
             for length in lengths
         ]
