@@ -1,10 +1,12 @@
 # otids: what one can make of it. `make help` lists the targets.
 #
-# Everything that is made goes to .venv, .audit, .stamps, dist and hotpath/target; `make clean` removes it.
+# Everything that is made goes to .venv, .venv-peers, .audit, .stamps, dist and hotpath/target; `make clean`
+# removes it.
 # pip, cargo and apt read their proxies, mirrors and certificates from their own configuration.
 
 DEMO = otids replay --learn replay/captures/normal/normal.pcap.gz --assets replay/assets.csv replay/captures/attacks/attacks.pcap.gz
 PYTEST_ARGS =
+BENCH_ARGS =
 PYTHON = python3
 
 # rustup's cargo goes before the system's, as rustup itself has it; packages install with sbin in reach.
@@ -21,6 +23,7 @@ SHELL = /bin/bash
 MAKEFLAGS += --no-print-directory
 
 VENV = .venv
+PEERS = .venv-peers
 STAMPS = .stamps
 AUDIT = .audit
 RUN = $(VENV)/bin
@@ -38,8 +41,8 @@ WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rul
 .DELETE_ON_ERROR:
 # cargo uses every core by itself, and pip may not run twice in one environment.
 .NOTPARALLEL:
-.PHONY: help demo test check check-format check-types check-imports check-rust build lock audit licences \
-	sbom clean force system-build system-test system-check
+.PHONY: help demo test bench check check-format check-types check-imports check-rust build lock audit \
+	licences sbom clean force system-build system-test system-bench system-check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -50,6 +53,9 @@ demo: $(STAMPS)/installed ## install otids here, and replay a plant's capture wi
 test: system-test $(STAMPS)/installed $(STAMPS)/tools ## run the tests of both languages, Python's against the built wheel
 	$(CARGO) test --locked --workspace
 	$(RUN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+
+bench: system-bench $(STAMPS)/installed $(STAMPS)/tools $(STAMPS)/peers ## measure what otids costs, beside other tools
+	$(RUN)/python tools/bench --python $(PEERS)/bin/python $(BENCH_ARGS)
 
 check: check-format check-types check-imports check-rust ## lint, format, types, import contracts
 
@@ -72,6 +78,7 @@ build: $(STAMPS)/wheel ## build the wheel into dist/
 lock: $(STAMPS)/tools ## write the exact versions of Python packages into requirements/
 	$(RUN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group build -o requirements/build.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group bench -o requirements/bench.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group audit -o requirements/audit.txt
 
@@ -92,7 +99,7 @@ sbom: $(STAMPS)/wheel $(STAMPS)/audit ## write what otids consists of into dist/
 	$(AUDIT)/tools/bin/python tools/sbom.py $(AUDIT)/runtime/bin/python
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) $(AUDIT) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(AUDIT) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # A stamp is as old as the last change of what it stands for, so that nothing is made twice.
 KEEP_IF_SAME = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
@@ -102,6 +109,9 @@ system-build:
 
 system-test: system-build
 	@tools/system.sh test
+
+system-bench: system-build
+	@tools/system.sh bench
 
 system-check: system-build
 	@tools/system.sh check
@@ -130,6 +140,12 @@ $(STAMPS)/audit: requirements/audit.txt $(STAMPS)/place
 $(STAMPS)/cargo-deny-$(CARGO_DENY): | system-build
 	cargo install --quiet --locked --debug --root $(AUDIT)/cargo cargo-deny@$(CARGO_DENY)
 	@mkdir -p $(STAMPS)
+	@touch $@
+
+# What others have for the same work stands apart: otids needs none of it.
+$(STAMPS)/peers: requirements/bench.txt $(STAMPS)/place
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/bench.txt
 	@touch $@
 
 # The digest of the wheel's inputs: rewritten only when one of them was changed, added or removed.

@@ -230,6 +230,16 @@ class Pipeline:
             for name in DICTIONARIES
         }
 
+    def parts(self) -> Mapping[str, object]:
+        """What takes each tick beside the detectors, by name: what measures them asks."""
+        return {
+            "inventory": self.inventory,
+            "losses": self.losses,
+            "completeness": self._completeness,
+            "agreement": self._agreement,
+            "triage": self.triage,
+        }
+
     def status(self) -> Status:
         """How far learning is, what is heard badly, and how far was judged."""
         until = self.triage.now // SECOND

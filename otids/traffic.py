@@ -132,6 +132,10 @@ class PointName(NamedTuple):
 # --- tables: columns of equal length -------------------------------------------------------------
 
 
+PLACES = frozenset({"conversation", "symbol", "point", "endpoint"})
+"""Columns of ids, which are places in the dictionaries: i64, as numpy converts any others wherever
+they are used."""
+
 _NAMES: dict[type[Table], tuple[str, ...]] = {}
 _COLUMNS: dict[type[Table], attrgetter[Any]] = {}
 _NOTHING: dict[type[Table], Any] = {}
@@ -164,7 +168,12 @@ class Table:
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> Self:
         """Wrap columns by name; a missing one is our bug and raises KeyError."""
-        return cls(*[columns[name] for name in column_names(cls)])
+        return cls(
+            *[
+                columns[name].astype(np.int64, copy=False) if name in PLACES else columns[name]
+                for name in column_names(cls)
+            ]
+        )
 
     @classmethod
     def join(cls, parts: Sequence[Self]) -> Self:
@@ -206,8 +215,8 @@ class Messages(Table):
     first_frame: Array  # u64
     frame: Array  # u64, the frame that completed it
     part: Array  # u16, place among the messages that this frame completed
-    conversation: Array  # u32
-    symbol: Array  # u32
+    conversation: Array  # i64
+    symbol: Array  # i64
     reply_to: Array  # u64
     latency: Array  # i64, ns
     length: Array  # u32, bytes
@@ -218,7 +227,7 @@ class Items(Table):
     """Objects touched by messages; `point` is the first of `count` neighbours."""
 
     message: Array  # u64
-    point: Array  # u32
+    point: Array  # i64
     access: Array  # u8, place in ACCESSES
     count: Array  # u32
     status: Array  # u16
@@ -229,7 +238,7 @@ class Values(Table):
     """Values carried; `item` counts the session's items from 0."""
 
     item: Array  # u64
-    point: Array  # u32
+    point: Array  # i64
     kind: Array  # u8, place in VALUE_KINDS
     number: Array  # f64, NaN for text
     raw: Array  # u64
@@ -242,7 +251,7 @@ class Values(Table):
 class Traffic(Table):
     """Volume per conversation and second; without a decoder also sizes and first bytes."""
 
-    conversation: Array  # u32
+    conversation: Array  # i64
     second: Array  # i64, s
     first_frame: Array  # u64
     last_frame: Array  # u64
@@ -263,7 +272,7 @@ class Traffic(Table):
 class Connections(Table):
     """Changes of state of TCP connections."""
 
-    conversation: Array  # u32
+    conversation: Array  # i64
     state: Array  # u8, place in CONNECTION_STATES
     time: Array  # i64
     frame: Array  # u64
@@ -277,7 +286,7 @@ class Sightings(Table):
     it contradicts, what is in use is told again. Of each binding at most one row a second.
     """
 
-    endpoint: Array  # u32
+    endpoint: Array  # i64
     mac: Array  # u64, 0 where the link has none
     ttl: Array  # u8, 0 in ARP
     arp: Array  # u8, place in SIGHTED; 0: seen in use rather than told by ARP
@@ -289,7 +298,7 @@ class Sightings(Table):
 class Facts(Table):
     """What a device said of itself."""
 
-    endpoint: Array  # u32
+    endpoint: Array  # i64
     key: Array  # u32, text
     value: Array  # u32, text
     time: Array  # i64
@@ -303,8 +312,8 @@ class Notices(Table):
     kind: Array  # u8, place in NOTICE_KINDS
     time: Array  # i64
     frame: Array  # u64
-    conversation: Array  # u32
-    endpoint: Array  # u32
+    conversation: Array  # i64
+    endpoint: Array  # i64
     message: Array  # u64
     detail: Array  # u32, text
 
@@ -428,9 +437,9 @@ class Conversations(_Columns):
     """Conversation ids: endpoints, protocol (text id), carrier and port of each."""
 
     DTYPES: Mapping[str, Any] = {
-        "client": np.uint32,
-        "server": np.uint32,
-        "protocol": np.uint32,
+        "client": np.int64,
+        "server": np.int64,
+        "protocol": np.int64,
         "carrier": np.uint8,
         "port": np.uint16,
     }
@@ -445,7 +454,7 @@ class Symbols(_Columns):
     """Symbol ids: all parts of each; `objects` places hold raw range tuples."""
 
     DTYPES: Mapping[str, Any] = {
-        "conversation": np.uint32,
+        "conversation": np.int64,
         "from_client": np.bool_,
         "role": np.uint8,
         "activity": np.uint8,
@@ -472,8 +481,8 @@ class Points(_Columns):
     """Point ids: server, protocol (text id), unit, object type, address and name (text id)."""
 
     DTYPES: Mapping[str, Any] = {
-        "server": np.uint32,
-        "protocol": np.uint32,
+        "server": np.int64,
+        "protocol": np.int64,
         "unit": np.uint32,
         "kind": np.uint16,
         "address": np.uint64,

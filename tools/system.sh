@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that the system has what the build, the tests and the checks run.
-# usage: tools/system.sh build|test|check...
+# usage: tools/system.sh build|test|bench|check...
 # Root on Debian gets what is missing from apt; anyone else is told its names, and the exit code is 1.
 set -eu
 
@@ -25,6 +25,8 @@ python_makes_environments() { "$PYTHON" -c 'import ensurepip, venv' >/dev/null 2
 
 links_programs() { has cc && printf 'int main(void){return 0;}' | cc -x c -o /dev/null - 2>/dev/null; }
 
+has_pcap() { printf '#include <pcap/pcap.h>\n' | cc -E -x c - >/dev/null 2>&1; }
+
 has_certificates() { [ -s "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" ]; }
 
 # Names the apt packages that purpose $1 lacks, one a line. Rust's carry a flavour: see rust_packages.
@@ -46,6 +48,10 @@ missing_for() {
         has rsyslogd || printf '%s\n' rsyslog rsyslog-openssl
         has promtool || echo prometheus
         has amtool || echo prometheus-alertmanager
+        ;;
+    bench)
+        has tshark || echo tshark
+        has_pcap || echo libpcap-dev
         ;;
     check)
         has git || echo git

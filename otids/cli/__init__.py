@@ -21,6 +21,7 @@ COMMANDS = {
     "assets": "List the devices that were heard.",
     "baseline": "Show what was learned as normal, and compare two states.",
     "evaluate": "Tell how good detection is on labelled captures.",
+    "bench": "Tell what each stage costs on this machine.",
     "test-alert": "Send a harmless alert through every sink.",
     "control": "Have the running service save, reload or learn.",
     "check": "Find mistakes in settings, rules, alert texts and asset lists.",

@@ -154,7 +154,7 @@ class Values(Detector):
             out |= moves.is_odd & judgeable(limits, row) & (points["odd"][row] == 0)
         if not (out | jump | back | fast | unseen).any():
             return []
-        message = heard.samples.message[moves.place]
+        message = heard.samples.message(moves.place)
         is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
         certain = moves.has_before & moves.is_near & ~is_lossy
         out &= number.view(np.uint64) != self._told(scratch)[row]
@@ -206,7 +206,7 @@ class Values(Detector):
             at = row[place]
             found.append(
                 Deviation(
-                    Kind.FROZEN, int(of[place]), int(heard.samples.message[place]),
+                    Kind.FROZEN, int(of[place]), int(heard.samples.message(place)),
                     float(number[place]), float(limits.frozen[at]),
                     float(time[place] - points["changed"][at]), int(points["still"][at]),
                 )
@@ -214,7 +214,7 @@ class Values(Detector):
         beyond &= (number < limits.lower[of]) | (number > limits.upper[of])
         beyond &= number.view(np.uint64) != self._told(scratch)[of]
         for place in _first(row, np.flatnonzero(beyond)):
-            value, message = float(number[place]), int(heard.samples.message[place])
+            value, message = float(number[place]), int(heard.samples.message(place))
             found.append(Deviation(Kind.RANGE, int(of[place]), message, value, value))
         return found
 
@@ -222,7 +222,7 @@ class Values(Detector):
         points, places = self.points, waiting.place
         if not np.count_nonzero(waiting.is_late):
             return []
-        rows, message = heard.row[places], heard.samples.message[places]
+        rows, message = heard.row[places], heard.samples.message(places)
         is_late = waiting.is_late & (points.limits.taking[rows] != NEVER_NS)
         is_late &= ~tick.loss.is_lossy(tick.tables.messages.conversation[message])
         found = []
@@ -232,7 +232,7 @@ class Values(Detector):
             waited = heard.samples.time[sample] - points["pending_time"][row]
             found.append(
                 Deviation(
-                    Kind.IGNORED, row, int(message[place]), float(heard.samples.number[sample]),
+                    Kind.IGNORED, row, int(message[place]), float(heard.samples.number(sample)),
                     float(points["pending"][row]), float(waited),
                 )
             )  # fmt: skip
@@ -241,12 +241,12 @@ class Values(Detector):
     def _judge_writes(self, tick: Tick, scratch: _Scratch, writes: Samples) -> list[Deviation]:
         points, limits = self.points, self.points.limits
         rows = points.find(writes)
-        known = ((rows != UNKNOWN) & (writes.kind != TEXT)).nonzero()[0]
+        known = ((rows != UNKNOWN) & (writes.kind() != TEXT)).nonzero()[0]
         if not len(known):
             return []
         if len(known) < len(rows):
             writes, rows = writes.only(known), rows[known]
-        number, message = writes.number, writes.message
+        number, message = writes.number(), writes.message()
         first = neighbours(tick, writes, points.pair[rows[:-1]] != UNKNOWN)
         if len(first):
             forms = points.lead[rows[first]]
@@ -300,7 +300,7 @@ class Values(Detector):
         )
         waiting = scratch.waiting
         if heard is None or not is_settled:
-            sure = reads if clean is None else reads.only(np.flatnonzero(clean[reads.message]))
+            sure = reads if clean is None else reads.only(np.flatnonzero(clean[reads.message()]))
             points.meet(sure)
             heard = points.hear(tick, reads, enter=True, declared=self.declared)
             self._learn_heard(tick, heard, clean)
@@ -312,7 +312,7 @@ class Values(Detector):
         if moves is None:
             points.follow(heard)
             return
-        is_clean = clean if clean is None else clean[heard.samples.message[moves.place]]
+        is_clean = clean if clean is None else clean[heard.samples.message(moves.place)]
         if points.has_earned and not self.declared:
             points.widen(moves, is_clean, tick.second)
         points.follow(heard, None if is_clean is None else ~is_clean)
@@ -321,7 +321,7 @@ class Values(Detector):
         """Which samples are to be learned."""
         is_open: Mask = self.points["stage"][heard.row] == OPEN
         is_open |= self.declared
-        return is_open if clean is None else is_open & clean[heard.samples.message]
+        return is_open if clean is None else is_open & clean[heard.samples.message()]
 
     def _learn_heard(self, tick: Tick, heard: Heard, clean: Mask | None) -> None:
         points = self.points
@@ -332,16 +332,16 @@ class Values(Detector):
         if moves is None:
             return
         is_open = (points["stage"][moves.clock] == OPEN) | self.declared
-        message = heard.samples.message[moves.place]
+        message = heard.samples.message(moves.place)
         if clean is not None:
             is_open &= clean[message]
         is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
-        points.learn(moves, heard.samples.kind[moves.place], is_open, ~is_lossy)
+        points.learn(moves, heard.samples.kind(moves.place), is_open, ~is_lossy)
 
     def _learn_writes(self, tick: Tick, writes: Samples, clean: Mask | None) -> None:
         points, messages = self.points, tick.tables.messages
         if clean is not None:
-            writes = writes.only(np.flatnonzero(clean[writes.message]))
+            writes = writes.only(np.flatnonzero(clean[writes.message()]))
         rows = points.find(writes)
         is_open = (
             (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
@@ -351,17 +351,18 @@ class Values(Detector):
         if is_open.any():
             points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
             rows = points.find(writes)
-        is_read = (rows != UNKNOWN) & (writes.kind != TEXT)
+        is_read = (rows != UNKNOWN) & (writes.kind() != TEXT)
         is_read[is_read] = points["count"][rows[is_read]] > 0
         if not np.count_nonzero(is_read):
             return
-        symbols, symbol = tick.names.symbols, messages.symbol.astype(np.int64)
+        symbols, symbol = tick.names.symbols, messages.symbol
         good = (symbols.role[symbol] == RESPONSE) & (symbols.status[symbol] == 0)
         asked = messages.reply_to[good] - messages.id[0]
         is_answered = np.zeros(len(symbol), np.bool_)
         is_answered[asked[asked < len(symbol)]] = True
-        is_read &= is_answered[writes.message]
-        is_read &= ~tick.loss.is_lossy(messages.conversation[writes.message])
+        message = writes.message()
+        is_read &= is_answered[message]
+        is_read &= ~tick.loss.is_lossy(messages.conversation[message])
         if is_read.any():
             points.await_taking(rows[is_read], writes.only(np.flatnonzero(is_read)))
 

@@ -44,6 +44,7 @@ class Heard(NamedTuple):
 
     samples: Samples
     row: Array
+    moving: Array  # places of samples of points that moved
     moves: Moves | None
 
 
@@ -62,10 +63,10 @@ def neighbours(tick: Tick, samples: Samples, which: Mask) -> Array:
         return places
     points = tick.names.points
     first, second = samples.point[places], samples.point[places + 1]
-    follows = samples.message[places] == samples.message[places + 1]
+    follows = samples.message(places) == samples.message(places + 1)
     follows &= points.address[first] + np.uint64(1) == points.address[second]
     follows &= points.kind[first] == points.kind[second]
-    follows &= (samples.kind[places] == UNSIGNED) & (samples.kind[places + 1] == UNSIGNED)
+    follows &= (samples.kind(places) == UNSIGNED) & (samples.kind(places + 1) == UNSIGNED)
     follows &= (samples.raw[places] < WORD) & (samples.raw[places + 1] < WORD)
     found = places[follows]
     protocols = tick.names.texts.text[points.protocol[samples.point[found]]]

@@ -40,6 +40,8 @@ SETTLING = 60
 WIDENING = 0.05
 """The share of its width by which a span that was earned may grow in a day."""
 DAY = 86_400
+SINGLE = None
+"""The form of a value that is that of a point alone."""
 
 
 class Points:
@@ -99,16 +101,16 @@ class Points:
             point = self._spelled[id] = self._names.point(id)
         return Quantity(point, cast("Form", FORMS[form]))
 
-    def find(self, samples: Samples, form: int | Array = 0) -> Array:
+    def find(self, samples: Samples, form: Array | None = SINGLE) -> Array:
         """Find the rows of samples put together as `form` says; `UNKNOWN` where there are none."""
-        return self.ledger.find(samples.point.astype(np.int64) * WAYS + form, self._spell)
+        ids = samples.point * WAYS
+        return self.ledger.find(ids if form is SINGLE else ids + form, self._spell)
 
-    def meet(self, samples: Samples, form: int | Array = 0) -> Array:
+    def meet(self, samples: Samples, form: Array | None = SINGLE) -> Array:
         """Find the rows of samples, and make those that are missing while there is room."""
         before = self.ledger.size
-        rows = self.ledger.enter(
-            samples.point.astype(np.int64) * WAYS + form, self._spell, second=0
-        )
+        ids = samples.point * WAYS
+        rows = self.ledger.enter(ids if form is SINGLE else ids + form, self._spell, second=0)
         if self.ledger.size > before:
             self._fit()
             self["stage"][before:] = OPEN
@@ -125,23 +127,24 @@ class Points:
         if np.count_nonzero(is_known) < len(rows):
             known = is_known.nonzero()[0]
             samples, rows = samples.only(known), rows[known]
-        fresh = rows[samples.raw != self["raw"][rows]]
+        fresh = (samples.raw != self["raw"].take(rows)).nonzero()[0]
         if not len(fresh):
-            return Heard(samples, rows, None)
+            return Heard(samples, rows, fresh, None)
         marks = np.zeros(self.ledger.size, np.bool_)
-        marks[fresh] = True
-        is_moving = marks[rows]
-        moves = is_moving[:-1] | is_moving[1:]
+        marks[rows[fresh]] = True
+        is_moving = marks.take(rows)
+        moving = is_moving.nonzero()[0]
+        either = is_moving[:-1] | is_moving[1:]
         if enter:
-            first = neighbours(tick, samples, moves)
+            first = neighbours(tick, samples, either)
             pairs = self._ways(samples, rows, first, declared=declared)
         else:
-            moves &= self.second[rows[:-1]] == rows[1:]
-            moves &= samples.message[:-1] == samples.message[1:]
-            first = moves.nonzero()[0]
+            first = either.nonzero()[0]
+            first = first[self.second[rows[first]] == rows[first + 1]]
+            first = first[samples.message(first) == samples.message(first + 1)]
             leading = rows[first]
             pairs = first, self.pair[leading], self.lead[leading]
-        return Heard(samples, rows, self._moves(samples, rows, is_moving.nonzero()[0], pairs))
+        return Heard(samples, rows, moving, self._moves(samples, rows, moving, pairs))
 
     def has_seen(self, rows: Array, numbers: Array) -> Mask:
         """Whether values were ever in these states."""
@@ -172,7 +175,7 @@ class Points:
     ) -> Moves:
         first, pair_rows, forms = pairs
         place = np.concatenate((singles, first)) if len(first) else singles
-        row, number = rows[place], samples.number[place]
+        row, number = rows[place], samples.number(place)
         if len(first):
             row[len(singles) :] = pair_rows
             number[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
@@ -203,9 +206,9 @@ class Points:
 
     def follow(self, heard: Heard, is_fault: Mask | None = None) -> None:
         """Keep in mind how things stand; what deviated (by move) is no measure for what follows."""
-        samples, rows, moves = heard
+        samples, rows, moving, moves = heard
         still = self["still"]
-        still[rows] = still[rows] + 1  # once, however often it was read
+        still[rows] = still.take(rows) + 1  # once, however often it was read
         if moves is not None:
             row, clock = moves.row, moves.clock
             # Where its first word is read is seen how a pair stands.
@@ -221,7 +224,7 @@ class Points:
             self["last_time"][row] = moves.time
             if self.has_faults or is_fault is not None:
                 self._fault(moves, of_pair, is_fault)
-            self["raw"][rows] = samples.raw
+            self["raw"][rows[moving]] = samples.raw[moving]
         self["last_time"][rows] = samples.time
 
     def _changed(self, rows: Array, time: Array, which: Mask) -> None:
@@ -315,16 +318,17 @@ class Points:
         samples, rows = samples.only(known), rows[known]
         if not len(rows):
             return
-        self._wrote(rows, samples.number)
-        self["bit"][rows[samples.kind == BIT]] = 1
-        self["text"][rows[samples.kind == TEXT]] = 1
+        self._wrote(rows, samples.number())
+        kind, message = samples.kind(), samples.message()
+        self["bit"][rows[kind == BIT]] = 1
+        self["text"][rows[kind == TEXT]] = 1
         first = neighbours(tick, samples, np.ones(len(rows) - 1, np.bool_))
         is_alone = np.ones(len(rows), np.bool_)
         is_alone[first] = is_alone[first + 1] = False
         np.add.at(self["alone"], rows[is_alone], 1)
         if not len(first):
             return
-        sizes = np.bincount(samples.message)
+        sizes = np.bincount(message)
         places = np.tile(first, WAYS - 1)
         forms = np.repeat(np.arange(1, WAYS), len(first))
         found = self.meet(samples.only(places), forms)
@@ -334,7 +338,7 @@ class Points:
         numbers = combine(samples.raw[places], samples.raw[places + 1], forms)
         wrong = refutes(forms, numbers, np.zeros(len(numbers)))
         self._wrote(found[~wrong], numbers[~wrong])
-        paired = ~wrong & (sizes[samples.message[places]] == 2)  # noqa: PLR2004  (just these)
+        paired = ~wrong & (sizes[message[places]] == 2)  # noqa: PLR2004  (just these)
         np.add.at(self["paired"], found[paired], 1)
         if wrong.any():
             self._refute(np.unique(found[wrong]))
@@ -349,13 +353,15 @@ class Points:
 
     def await_taking(self, rows: Array, samples: Samples) -> None:
         """What was written is to be read back."""
+        distinct = np.unique(rows)
+        self.pendings += int(np.count_nonzero(self["pending_time"][distinct] == LONG_AGO))
         self["pending"][rows], self["pending_time"][rows] = samples.raw, samples.time
-        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
 
     def waiting(self, heard: Heard) -> Waiting:
         """Which samples are of points that were written: what was taken, and what is late."""
-        since = self["pending_time"][heard.row]
-        places = ((since != LONG_AGO) & (heard.samples.time > since)).nonzero()[0]
+        since = self["pending_time"].take(heard.row)
+        places = (since != LONG_AGO).nonzero()[0]
+        places = places[heard.samples.time[places] > since[places]]
         if not len(places):
             nothing = np.zeros(0, np.bool_)
             return Waiting(places, nothing, nothing)
@@ -373,8 +379,9 @@ class Points:
             return
         if is_learned is not None:
             self._learn_taking(heard, waiting, is_learned)
-        self["pending_time"][heard.row[waiting.place[is_over]]] = LONG_AGO
-        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+        rows = np.unique(heard.row[waiting.place[is_over]])
+        self.pendings -= len(rows)
+        self["pending_time"][rows] = LONG_AGO
 
     def _learn_taking(self, heard: Heard, waiting: Waiting, is_learned: Mask) -> None:
         places, is_taken, is_late = waiting

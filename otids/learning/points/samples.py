@@ -1,7 +1,7 @@
 """Which values a tick holds: what was read of points, and what was written to them."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,33 +9,59 @@ from otids.traffic import ACCESSES, REQUEST, VALUE_KINDS, Array, Mask, Tick
 
 READ = ACCESSES.index("read")
 BIT, UNSIGNED, TEXT = (VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text"))
+EVERY = slice(None)
 _CHANGES = np.array([access in {"write", "control"} for access in ACCESSES])
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """Values of single points in order of completion, as columns of equal length."""
+class _Carried:
+    """All values that a tick carries, as columns of equal length; but for `spoken`."""
 
     point: Array  # i64
     number: Array  # f64; of a text, its checksum
     raw: Array  # u64; of a text, its checksum
     kind: Array  # u8, place in VALUE_KINDS
-    time: Array  # i64, ns
-    message: Array  # i64, row of the tick's messages
+    item: Array  # i64, row of the tick's items
+    spoken: Array  # i64, by row of items: row of the tick's messages
+
+
+class Samples:
+    """Values of single points in order of completion, as columns of equal length.
+
+    What is asked of every value stands in columns; what only few are asked is looked up for those.
+    """
+
+    __slots__ = ("_at", "_carried", "point", "raw", "time")
+
+    def __init__(self, carried: _Carried, at: Array, time: Array) -> None:
+        """`at` says which of what is carried; `time` (i64, ns) is by row of the tick's items."""
+        self._carried, self._at = carried, at
+        self.point = carried.point.take(at)
+        self.raw = carried.raw.take(at)
+        self.time = time.take(carried.item.take(at))
 
     def __len__(self) -> int:
-        return len(self.point)
+        return len(self._at)
+
+    def number(self, which: Array | slice | int = EVERY) -> Array:
+        """Values as f64; of a text, its checksum."""
+        return self._carried.number[self._at[which]]
+
+    def kind(self, which: Array | slice | int = EVERY) -> Array:
+        """Places in VALUE_KINDS."""
+        return self._carried.kind[self._at[which]]
+
+    def message(self, which: Array | slice | int = EVERY) -> Array:
+        """Rows of the tick's messages (i64)."""
+        return self._carried.spoken[self._carried.item[self._at[which]]]
 
     def only(self, rows: Array) -> "Samples":
         """Some of them."""
-        return Samples(
-            self.point[rows],
-            self.number[rows],
-            self.raw[rows],
-            self.kind[rows],
-            self.time[rows],
-            self.message[rows],
-        )
+        some = object.__new__(Samples)
+        some._carried, some._at = self._carried, self._at.take(rows)
+        some.point, some.raw = self.point.take(rows), self.raw.take(rows)
+        some.time = self.time.take(rows)
+        return some
 
 
 def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
@@ -54,8 +80,8 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     before = place >= heard
     if np.count_nonzero(before):  # of a part of this second that came before
         place[before] = 0
-    message = place.view(np.int64)
-    symbol = messages.symbol[message].astype(np.int64)
+    spoken = place.view(np.int64)
+    symbol = messages.symbol[spoken]
     role = symbols.role[symbol]
     is_read = (items.access == READ) & (symbols.status[symbol] == 0) & (role != REQUEST)
     if np.count_nonzero(items.status):
@@ -66,32 +92,29 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
         inside = np.flatnonzero(~beyond)
         values, number = type(values)(*_columns(values, inside)), number[inside]
     item = number.view(np.int64)
-    of = message[item]
-    point = values.point.astype(np.int64)
-    whole = Samples(point, values.number, values.raw, values.kind, messages.time[of], of)
+    carried = _Carried(values.point, values.number, values.raw, values.kind, item, spoken)
     if np.count_nonzero(values.kind == TEXT):
-        whole = _with_texts(tick, whole, values.text)
-    read = is_read[item]
-    count = np.count_nonzero(read)
-    if count == len(read):
-        return whole, None
-    wrote = ((role == REQUEST) & _CHANGES[items.access])[item]
-    return (
-        whole.only(read.nonzero()[0]) if count else None,
-        whole.only(wrote.nonzero()[0]) if np.count_nonzero(wrote) else None,
-    )
+        carried = _with_texts(tick, carried, values.text)
+    time = messages.time[spoken]
+    read = is_read.take(item)
+    at = read.nonzero()[0]
+    reads = Samples(carried, at, time) if len(at) else None
+    if len(at) == len(read):
+        return reads, None
+    at = ((role == REQUEST) & _CHANGES[items.access]).take(item).nonzero()[0]
+    return reads, Samples(carried, at, time) if len(at) else None
 
 
 def _columns(table: object, rows: Array) -> list[Array]:
     return [getattr(table, name)[rows] for name in table.__dataclass_fields__]  # type: ignore[attr-defined]
 
 
-def _with_texts(tick: Tick, samples: Samples, texts: Array) -> Samples:
+def _with_texts(tick: Tick, carried: _Carried, texts: Array) -> _Carried:
     """Texts as the numbers by which they are told apart."""
-    is_text: Mask = samples.kind == TEXT
+    is_text: Mask = carried.kind == TEXT
     ids, places = np.unique(texts[is_text], return_inverse=True)
     sums = [zlib.crc32(tick.names.texts.name(id).encode()) for id in ids.tolist()]
-    raw, number = samples.raw.copy(), samples.number.copy()
+    raw, number = carried.raw.copy(), carried.number.copy()
     raw[is_text] = np.array(sums, np.uint64)[places]
     number[is_text] = raw[is_text]
-    return Samples(samples.point, number, raw, samples.kind, samples.time, samples.message)
+    return replace(carried, raw=raw, number=number)
