@@ -104,6 +104,25 @@ impl Engine {
         self.scribe.recorder = Some(recorder);
     }
 
+    /// Has other bounds from now on: flows beyond them are ended, what was not learned is retired
+    /// with the next census, which is asked for at once.
+    pub fn resize(&mut self, settings: &Settings) {
+        let now = Arrival { frame: self.last_frame, time: self.clock };
+        self.flows.set_limits(&settings.flows, &mut self.scribe, now);
+        self.scribe.room.set_limit(settings.flows.heard_bytes);
+        self.scribe.set_quotas(&settings.quotas);
+        self.wants_census = self.is_running;
+        self.last_census = Some(self.scribe.second);
+    }
+
+    /// What is held of frames that were heard: flows, bytes that came before their turn, bytes
+    /// that wait for the rest of a PDU, fragments.
+    #[must_use]
+    pub fn held(&self) -> [usize; 4] {
+        let heard = self.scribe.room.used();
+        [self.flows.len(), self.flows.held(), heard, self.fragments.bytes()]
+    }
+
     /// Starts a session: frames and messages are counted anew.
     pub fn begin_session(&mut self) {
         self.scribe.begin_session();

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod bounded;
+pub mod budget;
 pub mod bytes;
 pub mod columns;
 pub mod engine;
 pub mod flows;
+pub mod meter;
 pub mod net;
 pub mod protocols;
 pub mod record;

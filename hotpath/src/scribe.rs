@@ -174,6 +174,16 @@ impl Scribe {
         self.refused = 0;
     }
 
+    /// Has other bounds from now on; what is beyond them stays until it is retired.
+    pub const fn set_quotas(&mut self, quotas: &Quotas) {
+        self.endpoints.set_limits(quotas.endpoints);
+        self.texts.set_limits(quotas.texts);
+        self.conversations.set_limits(quotas.conversations);
+        self.objects.set_limits(quotas.objects);
+        self.symbols.set_limits(quotas.symbols);
+        self.pages.set_limits(quotas.pages);
+    }
+
     /// How often a quota refused a new entry.
     #[must_use]
     pub const fn refused(&self) -> u64 {

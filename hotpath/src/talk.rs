@@ -531,6 +531,7 @@ fn turns_of(heard: &[Heard]) -> usize {
 }
 
 fn head_of(heard: &[Heard], side: Side) -> Vec<u8> {
+    crate::meter::work(heard.iter().map(|one| one.bytes.len()).sum());
     heard.iter().filter(|one| one.side == side).flat_map(|one| one.bytes.iter().copied()).collect()
 }
 

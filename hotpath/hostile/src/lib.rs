@@ -9,3 +9,4 @@ pub mod mutation;
 pub mod reader;
 pub mod seeds;
 pub mod targets;
+pub mod wire;

@@ -7,15 +7,18 @@ use hotpath::words::NoticeKind;
 const LONGEST: usize = 1_100;
 
 /// A conversation: each turn has a head of two bytes (what, length). The first byte of all says
-/// by which transport. The decoder moves on, asks for more than it has, and says the same
-/// wherever segments end.
+/// by which transport. The decoder moves on, asks for more than it has, and has each party say the
+/// same wherever segments end: amid garbage it may wait for more of one party's bytes than it
+/// would have needed, so that what the other one says is told first.
 pub fn modbus(bytes: &[u8]) {
     let Some((first, script)) = bytes.split_first() else { return };
     let transport = if first & 1 == 0 { Transport::Tcp } else { Transport::Udp };
     let whole = play(transport, script, usize::MAX);
     if transport == Transport::Tcp {
         let split = play(transport, script, 1 + usize::from(first >> 4));
-        assert_eq!(whole.said, split.said, "where segments end changes what is said");
+        for (whole, split) in whole.said.iter().zip(&split.said) {
+            assert_eq!(whole, split, "where segments end changes what is said");
+        }
     }
     let probe = |head| (PROTOCOL.probe)(transport, head);
     probe(script);
@@ -111,7 +114,9 @@ fn taken(step: Step, available: usize) -> usize {
 /// What a decoder said.
 #[derive(Debug, Default)]
 struct Heard {
-    said: Vec<String>,
+    /// By party.
+    said: [Vec<String>; 2],
+    count: u64,
     time: i64,
 }
 
@@ -123,11 +128,14 @@ impl Emit for Heard {
             assert!(value.offset < object.count, "a value beyond its object");
         }
         let reply = message.reply_to.map(|told| told.id);
-        assert!(reply.is_none_or(|id| id >= 1 && id <= self.said.len() as u64));
+        assert!(reply.is_none_or(|id| (1..=self.count).contains(&id)));
         let Message { role, function, subfunction, unit, status, length, .. } = message;
-        let what = (from, role, function, subfunction, unit, status, length, reply);
-        self.said.push(format!("{what:?} {:?} {:?}", message.objects, message.values));
-        self.said.len() as u64
+        let what = (role, function, subfunction, unit, status, length);
+        // What an answer has of its request depends on which of the two is told first.
+        let own = (from == Party::Client).then_some((message.objects, message.values));
+        self.said[from as usize].push(format!("{what:?} {own:?}"));
+        self.count += 1;
+        self.count
     }
 
     fn notice(&mut self, _: Party, _: NoticeKind, detail: &str, _: Option<Told>) {
