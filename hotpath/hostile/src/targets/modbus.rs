@@ -7,28 +7,32 @@ use hotpath::words::NoticeKind;
 const LONGEST: usize = 1_100;
 
 /// A conversation: each turn has a head of two bytes (what, length). The first byte of all says
-/// by which transport. The decoder moves on, asks for more than it has, and has each party say the
-/// same wherever segments end: amid garbage it may wait for more of one party's bytes than it
-/// would have needed, so that what the other one says is told first.
+/// by which transport. The decoder moves on and asks for more than it has. What one party says by
+/// itself is the same wherever its segments end; of two, each may tell the framing to the other.
 pub fn modbus(bytes: &[u8]) {
     let Some((first, script)) = bytes.split_first() else { return };
     let transport = if first & 1 == 0 { Transport::Tcp } else { Transport::Udp };
-    let whole = play(transport, script, usize::MAX);
+    play(transport, script, usize::MAX, &[Party::Client, Party::Server]);
+    (PROTOCOL.probe)(transport, script);
     if transport == Transport::Tcp {
-        let split = play(transport, script, 1 + usize::from(first >> 4));
-        for (whole, split) in whole.said.iter().zip(&split.said) {
-            assert_eq!(whole, split, "where segments end changes what is said");
+        for party in [Party::Client, Party::Server] {
+            let whole = play(transport, script, usize::MAX, &[party]);
+            let split = play(transport, script, 1 + usize::from(first >> 4), &[party]);
+            assert_eq!(whole.said, split.said, "where segments end changes what is said");
         }
     }
-    let probe = |head| (PROTOCOL.probe)(transport, head);
-    probe(script);
 }
 
-fn play(transport: Transport, mut script: &[u8], stride: usize) -> Heard {
+/// What is said if only these `speakers` are heard, in segments of at most `stride` bytes.
+fn play(transport: Transport, mut script: &[u8], stride: usize, speakers: &[Party]) -> Heard {
     let mut flow = Flow::new(transport);
     while let [what, length, rest @ ..] = script {
         let (piece, rest) = rest.split_at(usize::from(*length).min(rest.len()));
         let from = if what & 1 == 0 { Party::Client } else { Party::Server };
+        script = rest;
+        if !speakers.contains(&from) {
+            continue;
+        }
         match what >> 1 & 7 {
             0 => flow.gap(from),
             1 => flow.flush(from),
@@ -38,7 +42,6 @@ fn play(transport: Transport, mut script: &[u8], stride: usize) -> Heard {
         if transport == Transport::Udp {
             flow.flush(from);
         }
-        script = rest;
     }
     flow.flush(Party::Client);
     flow.flush(Party::Server);
@@ -114,9 +117,7 @@ fn taken(step: Step, available: usize) -> usize {
 /// What a decoder said.
 #[derive(Debug, Default)]
 struct Heard {
-    /// By party.
-    said: [Vec<String>; 2],
-    count: u64,
+    said: Vec<String>,
     time: i64,
 }
 
@@ -128,14 +129,11 @@ impl Emit for Heard {
             assert!(value.offset < object.count, "a value beyond its object");
         }
         let reply = message.reply_to.map(|told| told.id);
-        assert!(reply.is_none_or(|id| (1..=self.count).contains(&id)));
+        assert!(reply.is_none_or(|id| (1..=self.said.len() as u64).contains(&id)));
         let Message { role, function, subfunction, unit, status, length, .. } = message;
-        let what = (role, function, subfunction, unit, status, length);
-        // What an answer has of its request depends on which of the two is told first.
-        let own = (from == Party::Client).then_some((message.objects, message.values));
-        self.said[from as usize].push(format!("{what:?} {own:?}"));
-        self.count += 1;
-        self.count
+        let what = (from, role, function, subfunction, unit, status, length, reply);
+        self.said.push(format!("{what:?} {:?} {:?}", message.objects, message.values));
+        self.said.len() as u64
     }
 
     fn notice(&mut self, _: Party, _: NoticeKind, detail: &str, _: Option<Told>) {

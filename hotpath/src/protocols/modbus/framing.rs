@@ -156,6 +156,12 @@ pub(super) fn frame(from: Party, bytes: &[u8]) -> Look<usize> {
     if bytes.len() < MAX_FRAME { Look::More(bytes.len() + 1) } else { Look::No(BAD_CRC) }
 }
 
+/// Whether the function tells how long the RTU frame is that begins here, or will.
+pub(super) fn tells_length(from: Party, bytes: &[u8]) -> bool {
+    let shape = shape(from, bytes.get(1..).unwrap_or_default());
+    matches!(shape, Shape::Exactly(_) | Shape::More(_))
+}
+
 /// As [`frame`], but only where the function tells the length.
 pub(super) fn strict_frame(from: Party, bytes: &[u8]) -> Look<usize> {
     let length = match shape(from, bytes.get(1..).unwrap_or_default()) {

@@ -226,6 +226,14 @@ impl Modbus {
     }
 
     fn step_rtu(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
+        if !framing::tells_length(from, bytes) {
+            // Up to 256 bytes may have to be waited for: a PDU of the other framing is told first.
+            match framing::foreign(Framing::Rtu, Framing::Mbap, from, bytes) {
+                Look::Yes(framing) => return self.settle(framing, from, bytes, out),
+                Look::More(needed) => return Step::More(needed),
+                Look::No(_) => {}
+            }
+        }
         let length = match framing::frame(from, bytes) {
             Look::Yes(length) => length,
             Look::More(needed) => return Step::More(needed),
