@@ -1,6 +1,6 @@
 //! Seeded mutation: the same seed gives the same damage, everywhere.
 
-/// A generator of numbers that anybody could guess (SplitMix64, Steele et al. 2014): tests need
+/// A generator of numbers that anybody could guess (`SplitMix64`, Steele et al. 2014): tests need
 /// no better one.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);

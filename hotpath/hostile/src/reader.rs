@@ -27,7 +27,6 @@ pub fn small() -> Settings {
             texts: limits(48, 8),
         },
         flows: FlowLimits { flows: 8, held_bytes: 4_096, heard_bytes: 2_048, ..Default::default() },
-        ..Settings::default()
     }
 }
 

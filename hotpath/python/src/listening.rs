@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hotpath::engine::Engine;
+use hotpath::engine::{Engine, Settings};
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
 use hotpath::source::recent::Recent;
@@ -118,6 +118,8 @@ pub struct Shared {
     /// Batches that wait to be judged.
     pub waiting: Arc<AtomicUsize>,
     pub recent: Arc<Mutex<Recent>>,
+    /// For a process of how many bytes the bounds of the hot path are.
+    pub memory: Arc<AtomicUsize>,
 }
 
 /// The thread: listens until it is stopped, or nobody wants its batches.
@@ -130,10 +132,16 @@ pub fn listen(
 ) -> Engine {
     engine.begin_session();
     let mut state = Listening::default();
+    let mut memory = shared.memory.load(Ordering::Relaxed);
     while !shared.stop.load(Ordering::Relaxed) {
         state.round(&mut engine, &mut interfaces, shared);
         if let Ok(Some(learned)) = settled.try_recv() {
             engine.settle(&learned);
+        }
+        let wanted = shared.memory.load(Ordering::Relaxed);
+        if wanted != memory {
+            memory = wanted;
+            engine.resize(&Settings::of_memory(memory));
         }
         let second = state.clock.div_euclid(SECOND);
         let is_due = second != state.handed_over || engine.wants_census();

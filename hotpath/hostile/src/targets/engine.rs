@@ -24,7 +24,9 @@ fn play(listed: &[Listed], is_recorded: bool) -> (Tables, Vec<u8>) {
     if is_recorded {
         listener.engine.record(Recorder::new(None));
     }
-    listed.iter().for_each(|one| listener.hear(one));
+    for one in listed {
+        listener.hear(one);
+    }
     listener.finish();
     let (mut tables, mut records) = (Tables::default(), Vec::new());
     for batch in listener.kept.unwrap_or_default() {

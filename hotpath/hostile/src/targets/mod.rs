@@ -10,6 +10,9 @@ pub use modbus::modbus;
 pub use net::net;
 pub use readers::readers;
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by the name of its folder of inputs.
-pub const ALL: [(&str, fn(&[u8])); 4] =
+pub const ALL: [(&str, Target); 4] =
     [("readers", readers), ("net", net), ("modbus", modbus), ("engine", engine)];

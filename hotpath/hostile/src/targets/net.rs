@@ -1,4 +1,4 @@
-use hotpath::net::fragments::{Fragments, Limits};
+use hotpath::net::fragments::{Datagram, Fragments, Limits};
 use hotpath::net::tcp::{self, Budget, Connection, MAX_PENDING_BYTES};
 use hotpath::net::{Arrival, Body, IpPacket, Receiver, Side, link, udp};
 use hotpath::source::Frame;
@@ -65,7 +65,7 @@ impl Stack {
         let whole = self.fragments.accept(packet.vlan, ip, now, &mut troubles);
         assert!(self.fragments.pending() <= LIMITS.packets);
         assert!(self.fragments.bytes() <= LIMITS.bytes);
-        if let Some(Ok(ip)) = whole.as_ref().map(|whole| whole.packet()) {
+        if let Some(Ok(ip)) = whole.as_ref().map(Datagram::packet) {
             self.packet(&ip, now);
         }
     }

@@ -72,7 +72,9 @@ fn secrets_do_not_show_in_what_is_told() {
     let hear = |frames: &[Listed]| {
         let mut listener = Listener::new(&Settings::default());
         listener.kept = Some(Vec::new());
-        frames.iter().for_each(|frame| listener.hear(frame));
+        for frame in frames {
+            listener.hear(frame);
+        }
         listener.finish();
         // Debug, for a NaN is not equal to itself.
         format!("{:?}", listener.kept)

@@ -10,8 +10,8 @@ const SERVER: Socket = ([10, 0, 0, 2], 502);
 const SYN: u8 = 0x02;
 
 fn stranger(dice: &mut Dice) -> Socket {
-    let [a, b, c, d, e, ..] = dice.roll().to_be_bytes();
-    ([172, a, b, c], u16::from_be_bytes([d, e]) | 1)
+    let address = (dice.roll() as u32).to_be_bytes();
+    ([172, address[0], address[1], address[2]], dice.roll() as u16 | 1)
 }
 
 /// At the default bounds: ids ever given, reserves and finite names included.
