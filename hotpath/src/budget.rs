@@ -45,6 +45,12 @@ impl Settings {
     }
 }
 
+/// Rows of a batch that is handed over, or that grows while nobody takes it.
+#[must_use]
+pub const fn batch_rows(memory: usize) -> usize {
+    share(262_144, memory)
+}
+
 /// What there is of something at `memory`, if there is so much of it at the default.
 const fn share(normal: usize, memory: usize) -> usize {
     let memory = if memory < LEAST { LEAST } else { memory };

@@ -48,9 +48,9 @@ impl Default for Quotas {
         Self {
             endpoints: limits(65_536, 4_096),
             conversations: limits(131_072, 4_096),
-            objects: limits(262_144, 16_384),
-            symbols: limits(524_288, 16_384),
-            pages: limits(65_536, 4_096),
+            objects: limits(131_072, 16_384),
+            symbols: limits(131_072, 16_384),
+            pages: limits(8_192, 1_024),
             texts: limits(65_536, 4_096),
         }
     }

@@ -107,7 +107,7 @@ def test_who_asks_and_never_reads_costs_one_answer(
 
     async def act(_: Daemon, control: Control) -> None:
         loop = asyncio.get_running_loop()
-        ends = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        ends = [socket.socket(socket.AF_UNIX) for _one in range(3)]
         for one in ends:
             one.setblocking(False)
             await loop.sock_connect(one, str(control._path))
@@ -115,7 +115,7 @@ def test_who_asks_and_never_reads_costs_one_answer(
                 loop.sock_sendall(one, b'{"version": 1, "command": "hello"}\n' * 40_000)
             )
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
-        for _ in range(400):
+        for _wait in range(400):
             await asyncio.sleep(0.05)
             if control.clients == 0:
                 break

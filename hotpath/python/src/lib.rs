@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use hotpath::budget::DEFAULT_MEMORY;
+use hotpath::budget::{DEFAULT_MEMORY, batch_rows};
 use hotpath::columns::{self, Column};
 use hotpath::engine::{Engine, Settings};
 use hotpath::protocols::{NO_SUBFUNCTION, Protocol, REGISTRY};
@@ -38,9 +38,6 @@ pyo3::create_exception!(
 
 /// Batches that may wait to be judged.
 const QUEUE: usize = 2;
-
-/// A batch is cut when it has this many rows, whatever its frames.
-const MAX_ROWS: usize = 262_144;
 
 /// A batch is cut when it has this many bytes of records: what fits a processor's cache.
 const MAX_RECORDED: usize = 512 << 10;
@@ -401,6 +398,7 @@ fn read(
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
+    let rows = batch_rows(shared.memory.load(Ordering::Relaxed));
     let mut frames = 0;
     while let Some(frame) = source.next_frame() {
         engine.frame(&frame);
@@ -410,7 +408,7 @@ fn read(
         }
         let census = engine.wants_census();
         let recorded = engine.recorded();
-        let is_full = engine.rows() >= MAX_ROWS || recorded.unwrap_or(0) >= MAX_RECORDED;
+        let is_full = engine.rows() >= rows || recorded.unwrap_or(0) >= MAX_RECORDED;
         if frames < batch_frames && !is_full && !census {
             continue;
         }

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hotpath::budget::batch_rows;
 use hotpath::engine::{Engine, Settings};
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
@@ -15,7 +16,7 @@ use hotpath::source::recent::Recent;
 use hotpath::source::{Frame, LinkType, SourceHealth};
 use live::{Link, Options, Packet, Ring, Statistics};
 
-use crate::{Counters, MAX_ROWS, Message, QUEUE};
+use crate::{Counters, Message, QUEUE};
 
 /// How long one round waits for frames.
 const ROUND_MILLISECONDS: u16 = 50;
@@ -131,8 +132,8 @@ pub fn listen(
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
-    let mut state = Listening::default();
     let mut memory = shared.memory.load(Ordering::Relaxed);
+    let mut state = Listening { rows: batch_rows(memory), ..Listening::default() };
     while !shared.stop.load(Ordering::Relaxed) {
         state.round(&mut engine, &mut interfaces, shared);
         if let Ok(Some(learned)) = settled.try_recv() {
@@ -141,6 +142,7 @@ pub fn listen(
         let wanted = shared.memory.load(Ordering::Relaxed);
         if wanted != memory {
             memory = wanted;
+            state.rows = batch_rows(memory);
             engine.resize(&Settings::of_memory(memory));
         }
         let second = state.clock.div_euclid(SECOND);
@@ -163,6 +165,8 @@ struct Listening {
     clock: i64,
     handed_over: i64,
     shed: u64,
+    /// Rows of a batch beyond which frames are shed.
+    rows: usize,
     health: SourceHealth,
 }
 
@@ -217,7 +221,7 @@ impl Listening {
         self.clock = time;
         self.health.frames = self.health.frames.saturating_add(1);
         self.health.bytes = self.health.bytes.saturating_add(data.len() as u64);
-        if engine.rows() >= MAX_ROWS {
+        if engine.rows() >= self.rows {
             self.shed = self.shed.saturating_add(1);
             return;
         }
