@@ -131,7 +131,7 @@ def memory_mib() -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("mebibytes", [512, 192])
+@pytest.mark.parametrize("mebibytes", [512, 256])
 def test_floods_at_full_scale(captures: Path, tmp_path: Path, mebibytes: int) -> None:
     scale = int(os.environ.get("OTIDS_FLOOD_SCALE", "1"))
     told = judge_flood(captures, PLC[0], tmp_path, memory=mebibytes * MIB, scale=scale)

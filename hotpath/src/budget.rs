@@ -12,8 +12,11 @@ use crate::table::Limits;
 /// The memory of the whole process for which the defaults are made, in bytes.
 pub const DEFAULT_MEMORY: usize = 512 << 20;
 
-/// Less is as if it were this much; more than [`MOST`] as if it were that much.
-const LEAST: usize = 16 << 20;
+/// Of it, what the program and a plant's baseline need, whatever comes: the rest is divided.
+const BASE: usize = 128 << 20;
+
+/// A smaller rest is as if it were this much; one larger than [`MOST`] as if it were that much.
+const LEAST: usize = 24 << 20;
 const MOST: usize = 4 << 30;
 
 impl Settings {
@@ -53,15 +56,16 @@ pub const fn batch_rows(memory: usize) -> usize {
 
 /// What there is of something at `memory`, if there is so much of it at the default.
 const fn share(normal: usize, memory: usize) -> usize {
-    let memory = if memory < LEAST { LEAST } else { memory };
-    let memory = if memory > MOST { MOST } else { memory };
+    let rest = memory.saturating_sub(BASE);
+    let rest = if rest < LEAST { LEAST } else { rest };
+    let rest = if rest > MOST { MOST } else { rest };
     // In KiB the product fits 64 bits for everything that is divided here.
-    (normal as u64 * (memory as u64 >> 10) / (DEFAULT_MEMORY as u64 >> 10)) as usize
+    (normal as u64 * (rest as u64 >> 10) / ((DEFAULT_MEMORY - BASE) as u64 >> 10)) as usize
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_MEMORY, Settings};
+    use super::{BASE, DEFAULT_MEMORY, Settings};
 
     #[test]
     fn the_defaults_are_those_of_the_default_memory() {
@@ -69,19 +73,21 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_the_memory_is_a_quarter_of_what_strangers_fill() {
-        let (quarter, whole) = (Settings::of_memory(DEFAULT_MEMORY / 4), Settings::default());
+    fn a_quarter_of_the_rest_is_a_quarter_of_what_strangers_fill() {
+        let memory = BASE + (DEFAULT_MEMORY - BASE) / 4;
+        let (quarter, whole) = (Settings::of_memory(memory), Settings::default());
         assert_eq!(quarter.flows.flows * 4, whole.flows.flows);
         assert_eq!(quarter.flows.held_bytes * 4, whole.flows.held_bytes);
         assert_eq!(quarter.quotas.symbols.total * 4, whole.quotas.symbols.total);
-        assert_eq!(quarter.quotas.symbols.per_client, whole.quotas.symbols.per_client);
+        let (few, many) = (quarter.quotas.conversations, whole.quotas.conversations);
+        assert_eq!(few.per_client, many.per_client);
         assert_eq!(quarter.quotas.endpoints.per_client, quarter.quotas.endpoints.total / 8);
     }
 
     #[test]
     fn no_memory_leaves_something_and_much_is_bounded() {
         let (none, all) = (Settings::of_memory(0), Settings::of_memory(usize::MAX));
-        assert!(none.flows.flows >= 1_024 && none.quotas.symbols.per_client >= 1_024);
-        assert_eq!(all.flows.flows, Settings::default().flows.flows * 8);
+        assert!(none.flows.flows >= 1_024 && none.quotas.symbols.per_client >= 1_000);
+        assert!(all.flows.flows <= Settings::default().flows.flows * 11);
     }
 }

@@ -29,6 +29,10 @@ const MAX_TICK_ROWS: usize = 1_048_576;
 /// that it learned.
 const CENSUS_EVERY: i64 = 60;
 
+/// … or in this many, while a quota refuses what is new: a flood must not coarsen for long what
+/// others say.
+const CENSUS_AT_REFUSAL: i64 = 10;
+
 /// Bounds of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -246,7 +250,8 @@ impl Engine {
         self.mark();
         let is_due = self.last_census.is_none_or(|last| {
             // Time may have run back since.
-            !(0..CENSUS_EVERY).contains(&self.scribe.second.saturating_sub(last))
+            let every = if self.scribe.has_refused() { CENSUS_AT_REFUSAL } else { CENSUS_EVERY };
+            !(0..every).contains(&self.scribe.second.saturating_sub(last))
         });
         if is_due && self.scribe.is_pressed() {
             self.wants_census = true;
