@@ -172,7 +172,7 @@ def load(path: Path) -> Config:
             ("learning", "until"), "is no time like 2026-03-01T06:00:00+01:00"
         ) from None
     if not LEAST_BYTES <= size(config.memory) <= MOST_BYTES:
-        raise document.error(("memory",), "is outside 160M to 64G")
+        raise document.error(("memory",), "is outside 256M to 64G")
     places = [one.place for one in config.sink]
     for number, place in enumerate(places):
         if place in places[:number]:

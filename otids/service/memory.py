@@ -16,8 +16,8 @@ from pathlib import Path
 from otids.logs import logger
 
 DEFAULT_BYTES = 512 << 20
-LEAST_BYTES = 160 << 20
-"""What the process needs with a plant's baseline, before anything hostile comes."""
+LEAST_BYTES = 256 << 20
+"""With less, what detectors hold of strangers would not fit beside a plant's baseline."""
 TOO_MUCH = 0.85
 """Share of the memory in use from which on something is given up."""
 ENOUGH = 0.65
