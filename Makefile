@@ -8,6 +8,7 @@ DEMO = otids replay --learn replay/captures/normal/normal.pcap.gz --assets repla
 PYTEST_ARGS =
 BENCH_ARGS =
 PYTHON = python3
+FUZZ_SECONDS = 60
 
 # rustup's cargo goes before the system's, as rustup itself has it; packages install with sbin in reach.
 export PATH := $(HOME)/.cargo/bin:$(or $(PATH),/usr/local/bin:/usr/bin:/bin):/usr/local/sbin:/usr/sbin:/sbin
@@ -41,7 +42,7 @@ WHEEL_INPUTS = pyproject.toml README.md LICENSE tools/build_backend.py otids rul
 .DELETE_ON_ERROR:
 # cargo uses every core by itself, and pip may not run twice in one environment.
 .NOTPARALLEL:
-.PHONY: help demo test bench check check-format check-types check-imports check-rust build lock audit \
+.PHONY: help demo test fuzz bench check check-format check-types check-imports check-rust build lock audit \
 	licences sbom clean force system-build system-test system-bench system-check
 
 help: ## list the targets
@@ -73,6 +74,15 @@ check-rust: system-check
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
+fuzz: system-build ## look for bytes that break the hot path, FUZZ_SECONDS each target (default 60)
+	$(CARGO) run --quiet --locked --release --package otids-hostile --bin seeds fuzz/corpus
+	@command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
+	$(CARGO) fuzz build --fuzz-dir fuzz --sanitizer none
+	@for target in readers net modbus engine; do \
+		(cd hotpath && mkdir -p fuzz/artifacts/$$target && cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=1024 -print_final_stats=1); \
+	done
+
 build: $(STAMPS)/wheel ## build the wheel into dist/
 
 lock: $(STAMPS)/tools ## write the exact versions of Python packages into requirements/
@@ -99,7 +109,8 @@ sbom: $(STAMPS)/wheel $(STAMPS)/audit ## write what otids consists of into dist/
 	$(AUDIT)/tools/bin/python tools/sbom.py $(AUDIT)/runtime/bin/python
 
 clean: ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) $(AUDIT) $(STAMPS) dist hotpath/target otids/_data .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) $(AUDIT) $(STAMPS) dist hotpath/target hotpath/fuzz/{target,corpus,artifacts} otids/_data \
+		.hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # A stamp is as old as the last change of what it stands for, so that nothing is made twice.
 KEEP_IF_SAME = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi

@@ -82,7 +82,9 @@ class Hotpath:
         batch_frames: int = 65_536,
         records: bool = False,
         protocols: Sequence[str] | None = None,
+        memory: int = ...,
     ) -> Hotpath: ...
+    def resize(self, memory: int, recent_bytes: int) -> None: ...
     def open(self, path: str | PathLike[str]) -> None: ...
     def listen(
         self,

@@ -4,6 +4,7 @@ import random
 import struct
 from pathlib import Path
 
+import numpy as np
 from captures import SECOND, pcap
 
 ROUTER = bytes.fromhex("02000000ff01")
@@ -66,3 +67,43 @@ def _tcp(
     length = 20 + len(tcp) + len(payload)
     ip = struct.pack(">BBHHHBBH", 0x45, 0, length, 0, 0, 64, 6, 0) + source + target
     return to_mac + mac + b"\x08\0" + ip + tcp + payload
+
+
+def write_symbols(
+    path: Path, seed: int, symbols: int, *, start: int, a_second: int, server: str
+) -> Path:
+    """Write a capture in which strangers ask for random objects by UDP, nothing twice on purpose.
+
+    Each datagram holds a hundred requests of a stranger; `a_second` of them come in a second.
+    """
+    chance = np.random.default_rng(seed)
+    size, asked = 12, 100
+    payload = asked * size
+    count = -(-symbols // asked)
+    udp, ip = 8 + payload, 28 + payload
+    frame = np.zeros((1, 16 + 14 + ip), np.uint8)
+    ends = ROUTER + bytes([2, 0, 0, 0, 0, 1]) + b"\x08\0"
+    head = struct.pack(">BBHHHBBH", 0x45, 0, ip, 0, 0, 64, 17, 0) + bytes(4)
+    head += bytes(map(int, server.split("."))) + struct.pack(">HHHH", 0, 502, udp, 0)
+    frame[0, 16 : 16 + 42] = np.frombuffer(ends + head, np.uint8)
+    with path.open("wb") as file:
+        file.write(pcap([]))
+        for first in range(0, count, 10_000):
+            rows = min(10_000, count - first)
+            made = np.repeat(frame, rows, axis=0)
+            times = start * 10**6 + (first + np.arange(rows)) * 10**6 // a_second
+            length = np.full(rows, 14 + ip)
+            columns = np.stack([times // 10**6, times % 10**6 * 1000, length, length], axis=1)
+            made[:, :16] = columns.astype("<u4").view(np.uint8).reshape(rows, 16)
+            made[:, 16 + 26] = 172
+            made[:, 16 + 27 : 16 + 30] = chance.integers(0, 256, (rows, 3))
+            made[:, 16 + 34 : 16 + 36] = chance.integers(0, 256, (rows, 2))
+            requests = made[:, 16 + 42 :].reshape(rows, asked, size)
+            requests[:, :, :2] = chance.integers(0, 256, (rows, asked, 2))
+            requests[:, :, 5] = 6
+            requests[:, :, 6] = chance.integers(0, 248, (rows, asked))
+            requests[:, :, 7] = chance.integers(1, 5, (rows, asked))
+            requests[:, :, 8:10] = chance.integers(0, 256, (rows, asked, 2))
+            requests[:, :, 11] = chance.integers(1, 100, (rows, asked))
+            file.write(made.tobytes())
+    return path

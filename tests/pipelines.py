@@ -26,7 +26,10 @@ class Line(Pipeline):
 
 
 def make_pipeline(
-    detectors: Sequence[Detector] | None = None, *, batch_frames: int = 65_536
+    detectors: Sequence[Detector] | None = None,
+    *,
+    batch_frames: int = 65_536,
+    memory: int = 512 << 20,
 ) -> tuple[Line, list[Alert]]:
     """A strict pipeline with the shipped rules, and the list to which it commits."""
     rules = data_folder("rules")
@@ -41,7 +44,7 @@ def make_pipeline(
         committed.extend,
         strict=True,
     )
-    pipeline.hotpath = _hotpath.Hotpath(batch_frames=batch_frames)
+    pipeline.hotpath = _hotpath.Hotpath(batch_frames=batch_frames, memory=memory)
     return pipeline, committed
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
+from effort import examples
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 from pipelines import feed, make_pipeline
@@ -109,7 +110,7 @@ def twisted(value: Any, chance: random.Random) -> Any:
     return made
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(7200)
 def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> None:
     capture = captures / "normal-seed2" / "normal-seed2.pcap.gz"
     paths = places(msgpack.unpackb(saved))
@@ -117,7 +118,7 @@ def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> No
     refused, taken = 0, 0
 
     # A failure is not made smaller: it says what was damaged, and its seed does it again.
-    @settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
+    @settings(max_examples=examples(60), phases=[Phase.explicit, Phase.generate])
     @given(seed=st.integers(0, 2**32))
     def try_one(seed: int) -> None:
         nonlocal refused, taken

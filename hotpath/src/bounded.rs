@@ -92,6 +92,11 @@ impl<K, V> LruTable<K, V> {
         self.bound
     }
 
+    /// Has another bound (at least 1) from now on. What is beyond it stays until it is taken out.
+    pub fn set_bound(&mut self, bound: usize) {
+        self.bound = bound.clamp(1, MAX_BOUND);
+    }
+
     /// The entry in `slot`. A slot is used again after its entry has left: who keeps the number
     /// compares the key.
     #[inline]
@@ -228,6 +233,7 @@ impl<K: Hash + Eq, V> LruTable<K, V> {
     #[inline]
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let is_key = |&slot: &u32| {
+            crate::meter::work(1);
             self.entries[slot as usize].as_ref().is_some_and(|(other, _)| other == key)
         };
         self.index.find(hash, is_key).copied()
@@ -258,6 +264,11 @@ impl Room {
     #[must_use]
     pub const fn used(&self) -> usize {
         self.used
+    }
+
+    /// Is another size from now on.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// A holder has `after` bytes instead of `before`; false if that is too much for all together,

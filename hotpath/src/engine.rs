@@ -39,6 +39,10 @@ const MAX_TICK_ROWS: usize = 1_048_576;
 /// that it learned.
 const CENSUS_EVERY: i64 = 60;
 
+/// … or in this many, while a quota refuses what is new: a flood must not coarsen for long what
+/// others say.
+const CENSUS_AT_REFUSAL: i64 = 10;
+
 /// Bounds of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
@@ -123,6 +127,25 @@ impl Engine {
     /// Looks for no protocol, from the next flow on: what is said is weighed and not understood.
     pub const fn deafen(&mut self) {
         self.scribe.protocols = &[];
+    }
+
+    /// Has other bounds from now on: flows beyond them are ended, what was not learned is retired
+    /// with the next census, which is asked for at once.
+    pub fn resize(&mut self, settings: &Settings) {
+        let now = Arrival { frame: self.last_frame, time: self.clock };
+        self.flows.set_limits(&settings.flows, &mut self.scribe, now);
+        self.scribe.room.set_limit(settings.flows.heard_bytes);
+        self.scribe.set_quotas(&settings.quotas);
+        self.wants_census = self.is_running;
+        self.last_census = Some(self.scribe.second);
+    }
+
+    /// What is held of frames that were heard: flows, bytes that came before their turn, bytes
+    /// that wait for the rest of a PDU, fragments.
+    #[must_use]
+    pub fn held(&self) -> [usize; 4] {
+        let heard = self.scribe.room.used();
+        [self.flows.len(), self.flows.held(), heard, self.fragments.bytes()]
     }
 
     /// Starts a session: frames and messages are counted anew.
@@ -263,7 +286,8 @@ impl Engine {
         self.mark();
         let is_due = self.last_census.is_none_or(|last| {
             // Time may have run back since.
-            !(0..CENSUS_EVERY).contains(&self.scribe.second.saturating_sub(last))
+            let every = if self.scribe.has_refused() { CENSUS_AT_REFUSAL } else { CENSUS_EVERY };
+            !(0..every).contains(&self.scribe.second.saturating_sub(last))
         });
         if is_due && self.scribe.is_pressed() {
             self.wants_census = true;

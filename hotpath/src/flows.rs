@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use crate::bounded::LruTable;
 use crate::columns::TrafficRow;
+use crate::meter;
 use crate::net::tcp::{Budget, Connection, Counters};
 use crate::net::{Address, Arrival, Side, Vlan};
 use crate::scribe::Scribe;
@@ -167,7 +168,7 @@ pub struct FlowLimits {
 
 impl Default for FlowLimits {
     fn default() -> Self {
-        Self { flows: 65_536, idle: 3_600_000_000_000, held_bytes: 64 << 20, heard_bytes: 64 << 20 }
+        Self { flows: 65_536, idle: 3_600_000_000_000, held_bytes: 32 << 20, heard_bytes: 32 << 20 }
     }
 }
 
@@ -211,6 +212,23 @@ impl Flows {
     /// Counts anew.
     pub const fn forget_counts(&mut self) {
         self.evicted = 0;
+    }
+
+    /// Has other bounds from now on; what is beyond them is ended, the silent longest first.
+    pub fn set_limits(&mut self, limits: &FlowLimits, scribe: &mut Scribe, now: Arrival) {
+        self.idle = limits.idle;
+        self.budget.set_limit(limits.held_bytes);
+        self.table.set_bound(limits.flows);
+        while self.table.len() > self.table.bound() {
+            self.evicted += 1;
+            self.end_oldest(Why::Forgotten, scribe, now);
+        }
+    }
+
+    /// Bytes of segments that came before their turn.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.budget.used()
     }
 
     /// How many flows there are.
@@ -274,6 +292,7 @@ impl Flows {
 
     /// A second ended: its traffic is written, conversation by conversation.
     pub fn second_over(&mut self, scribe: &mut Scribe, now: Arrival) {
+        meter::work(self.touched.len());
         self.touched.retain(|slot| {
             let Some((_, flow)) = self.table.slot(*slot) else { return false };
             flow.talk.second_over(scribe, now);
@@ -294,6 +313,7 @@ impl Flows {
 
     /// Capture time moved on: what waited too long is given up, silent flows are ended.
     pub fn expire(&mut self, scribe: &mut Scribe, now: Arrival) {
+        meter::work(self.recent.len());
         self.recent.retain(|slot| {
             let Some((_, flow)) = self.table.slot(*slot) else { return false };
             if let Some(connection) = &mut flow.connection {

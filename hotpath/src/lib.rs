@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 
 pub mod bounded;
+pub mod budget;
 pub mod bytes;
 pub mod columns;
 pub mod engine;
 pub mod flows;
 pub mod measure;
+pub mod meter;
 pub mod net;
 pub mod protocols;
 pub mod record;

@@ -48,9 +48,9 @@ impl Default for Quotas {
         Self {
             endpoints: limits(65_536, 4_096),
             conversations: limits(131_072, 4_096),
-            objects: limits(262_144, 16_384),
-            symbols: limits(524_288, 16_384),
-            pages: limits(65_536, 4_096),
+            objects: limits(131_072, 16_384),
+            symbols: limits(131_072, 16_384),
+            pages: limits(8_192, 1_024),
             texts: limits(65_536, 4_096),
         }
     }
@@ -175,6 +175,16 @@ impl Scribe {
         self.part_frame = 0;
         self.complaints.clear();
         self.refused = 0;
+    }
+
+    /// Has other bounds from now on; what is beyond them stays until it is retired.
+    pub const fn set_quotas(&mut self, quotas: &Quotas) {
+        self.endpoints.set_limits(quotas.endpoints);
+        self.texts.set_limits(quotas.texts);
+        self.conversations.set_limits(quotas.conversations);
+        self.objects.set_limits(quotas.objects);
+        self.symbols.set_limits(quotas.symbols);
+        self.pages.set_limits(quotas.pages);
     }
 
     /// How often a quota refused a new entry.

@@ -1,5 +1,6 @@
 //! Drives a decoder over the bytes of one flow, side by side, in stream order.
 
+use crate::meter;
 use crate::net::{Arrival, Side};
 use crate::protocols::{Decoder, Emit, Message, Party, Step, Told, Transport};
 use crate::scribe::{Place, Scribe};
@@ -34,6 +35,7 @@ impl Feed {
     }
 
     fn drop_head(&mut self, count: usize) {
+        meter::work(self.carried.len());
         self.pending.drain(..count.min(self.pending.len()));
         self.carried.retain(|(end, _)| *end > count);
         for (end, _) in &mut self.carried {
@@ -47,7 +49,8 @@ impl Feed {
 
 /// Which frame carried the byte at `offset`.
 fn frame_at(carried: &[(usize, u64)], offset: usize) -> Option<u64> {
-    carried.iter().find(|(end, _)| offset < *end).map(|(_, frame)| *frame)
+    let mut carried = carried.iter().inspect(|_| meter::work(1));
+    carried.find(|(end, _)| offset < *end).map(|(_, frame)| *frame)
 }
 
 /// A flow whose protocol is known.

@@ -10,6 +10,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use crate::meter;
 use crate::net::{Address, Vlan};
 use crate::protocols::Transport;
 use crate::words::{Access, Activity, Role};
@@ -187,9 +188,15 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
         }
     }
 
+    /// Has other bounds from now on. What is beyond them stays until it is retired.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Retires provisional entries that were last used before second `before`, unless `held`.
     /// What was used in the future, before time ran back, counts as used at second `now`.
     pub fn retire(&mut self, before: i64, now: i64, held: impl Fn(u32) -> bool) {
+        meter::work(self.entries.len());
         for index in 1..self.entries.len() {
             let Some(slot) = self.entries.get_mut(index) else { continue };
             let id = index as u32;
@@ -215,10 +222,10 @@ impl<K: Hash + Eq + Clone> Dictionary<K> {
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let entries = &self.entries;
         self.ids
-            .find(
-                hash,
-                |&id| matches!(entries.get(id as usize), Some(Some(entry)) if entry.key == *key),
-            )
+            .find(hash, |&id| {
+                meter::work(1);
+                matches!(entries.get(id as usize), Some(Some(entry)) if entry.key == *key)
+            })
             .copied()
     }
 

@@ -21,6 +21,13 @@ const MAX_TURN_SEGMENTS: usize = 4;
 /// Pieces that are held of it in all; datagrams are never held as one.
 const MAX_PIECES: usize = MAX_TURNS * MAX_TURN_SEGMENTS;
 
+/// Bytes of each side that are kept on a registered port where nothing is understood: where fewer
+/// of a PDU came, more may follow.
+const MAX_KEPT: usize = 259;
+
+/// Bytes of them, and of what comes next, at which a PDU is looked for.
+const MAX_LOOKED_AT: usize = 2 * MAX_KEPT;
+
 /// How long it may stay unknown, in nanoseconds, what is spoken on a registered port.
 const UNDECIDED: i64 = 1_000_000_000;
 
@@ -91,8 +98,9 @@ enum Stage {
     Fresh(Vec<Heard>),
     /// A decoder understands it.
     Spoken(Box<Speech>),
-    /// Nothing understands it.
-    Opaque,
+    /// Nothing understands it. On a registered port the last bytes of each side are kept: a PDU
+    /// of the port's protocol may be cut anywhere.
+    Opaque(Vec<Heard>),
 }
 
 /// The application side of one flow.
@@ -156,7 +164,7 @@ impl Talk {
     ) {
         match &mut self.stage {
             Stage::Spoken(speech) => speech.hear(side, bytes, carried, scribe, now),
-            Stage::Opaque => {
+            Stage::Opaque(_) => {
                 self.weigh(side, bytes);
                 self.reconsider(side, bytes, carried, scribe, now);
             }
@@ -174,8 +182,7 @@ impl Talk {
     pub fn gap(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) {
         match &mut self.stage {
             Stage::Spoken(speech) => speech.gap(side, scribe, now),
-            Stage::Fresh(heard) => heard.clear(),
-            Stage::Opaque => {}
+            Stage::Fresh(heard) | Stage::Opaque(heard) => heard.clear(),
         }
         self.count_held(scribe, now);
         if self.conversation != NONE {
@@ -206,7 +213,7 @@ impl Talk {
     pub fn end_of_flow(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.name_by_port(scribe, now);
         self.end_speech(scribe, now);
-        self.stage = Stage::Opaque;
+        self.stage = Stage::Opaque(Vec::new());
         self.count_held(scribe, now);
         scribe.part(self.conversation, self.ends.map(|end| end.endpoint));
     }
@@ -232,7 +239,7 @@ impl Talk {
                     heard.clear();
                 }
             }
-            Stage::Opaque => {}
+            Stage::Opaque(_) => {}
         }
         self.count_held(scribe, now);
     }
@@ -252,8 +259,9 @@ impl Talk {
     fn held(&self) -> usize {
         match &self.stage {
             Stage::Spoken(speech) => speech.held(),
-            Stage::Fresh(heard) => heard.iter().map(|one| one.bytes.len() + HEARD_COST).sum(),
-            Stage::Opaque => 0,
+            Stage::Fresh(heard) | Stage::Opaque(heard) => {
+                heard.iter().map(|one| one.bytes.len() + HEARD_COST).sum()
+            }
         }
     }
 
@@ -265,8 +273,7 @@ impl Talk {
                 speech.flush(Side::First, scribe, now);
                 speech.flush(Side::Second, scribe, now);
             }
-            Stage::Fresh(heard) => heard.clear(),
-            Stage::Opaque => {}
+            Stage::Fresh(heard) | Stage::Opaque(heard) => heard.clear(),
         }
     }
 
@@ -349,15 +356,26 @@ impl Talk {
         let full = turns_of(heard) > MAX_TURNS
             || heard.len() > MAX_PIECES
             || heard.iter().map(|one| one.bytes.len()).sum::<usize>() > MAX_HEARD;
-        if !open || full {
+        if (!open || full)
+            && !self.look_inside(Side::First, scribe, now)
+            && !self.look_inside(Side::Second, scribe, now)
+        {
             self.give_up(scribe, now);
         }
     }
 
     /// Nothing understands the flow; on a registered port that is worth a notice.
     fn give_up(&mut self, scribe: &mut Scribe, now: Arrival) {
-        self.stage = Stage::Opaque;
         let expected = self.registered(scribe);
+        let mut kept = match &mut self.stage {
+            Stage::Fresh(heard) if expected.is_some() => std::mem::take(heard),
+            _ => Vec::new(),
+        };
+        for side in [Side::First, Side::Second] {
+            let heard = head_of(&kept, side).len();
+            forget_head(&mut kept, side, heard.saturating_sub(MAX_KEPT));
+        }
+        self.stage = Stage::Opaque(kept);
         let plain = self.plain.clone();
         self.name(&plain, None, scribe, now);
         if let Some((protocol, side)) = expected {
@@ -376,18 +394,48 @@ impl Talk {
         scribe: &mut Scribe,
         now: Arrival,
     ) {
+        let is_registered = self.registered(scribe).is_some();
+        let is_stream = self.carrier == Carrier::Tcp;
+        let Stage::Opaque(kept) = &mut self.stage else { return };
+        if !is_registered {
+            return;
+        }
+        kept.push(Heard { side, bytes: bytes.to_vec(), carried, now });
+        if self.look_inside(side, scribe, now) {
+            return;
+        }
+        let Stage::Opaque(kept) = &mut self.stage else { return };
+        let said = if is_stream { head_of(kept, side).len() } else { 0 };
+        forget_head(kept, side, said.saturating_sub(MAX_KEPT));
+        if !is_stream {
+            kept.clear();
+        }
+    }
+
+    /// Looks for the protocol of a registered port in what one side said, wherever in its segments
+    /// that begins; in a datagram it begins at the start. Whether it was found.
+    fn look_inside(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) -> bool {
         let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered(scribe))
         else {
-            return;
+            return false;
         };
-        let probe = (protocol.probe)(transport, bytes);
-        if matches!(probe, Probe::Yes(_)) {
-            let probes =
-                if side == Side::First { [Some(probe), None] } else { [None, Some(probe)] };
-            let shown = shown_server(probes);
-            self.stage = Stage::Fresh(vec![Heard { side, bytes: bytes.to_vec(), carried, now }]);
-            self.claim(protocol, shown, transport, scribe, now);
-        }
+        let (Stage::Fresh(heard) | Stage::Opaque(heard)) = &mut self.stage else { return false };
+        let said = head_of(heard, side);
+        let reach = match transport {
+            Transport::Tcp => said.len().min(MAX_LOOKED_AT),
+            Transport::Udp => said.len().min(1),
+        };
+        let found = (0..reach).find_map(|offset| {
+            let probe = (protocol.probe)(transport, said.get(offset..).unwrap_or_default());
+            matches!(probe, Probe::Yes(_)).then_some((offset, probe))
+        });
+        let Some((offset, probe)) = found else { return false };
+        heard.retain(|one| one.side == side);
+        forget_head(heard, side, offset);
+        let probes = if side == Side::First { [Some(probe), None] } else { [None, Some(probe)] };
+        self.stage = Stage::Fresh(std::mem::take(heard));
+        self.claim(protocol, shown_server(probes), transport, scribe, now);
+        true
     }
 
     /// The flow speaks `protocol`: everything heard so far is decoded.
@@ -527,11 +575,24 @@ fn hold(heard: &mut Vec<Heard>, piece: Heard, is_stream: bool) {
     }
 }
 
+/// Forgets the first `count` bytes of one side.
+fn forget_head(kept: &mut Vec<Heard>, side: Side, mut count: usize) {
+    for one in kept.iter_mut().filter(|one| one.side == side) {
+        let gone = count.min(one.bytes.len());
+        if gone > 0 {
+            one.bytes = one.bytes.split_off(gone);
+        }
+        count -= gone;
+    }
+    kept.retain(|one| !one.bytes.is_empty());
+}
+
 fn turns_of(heard: &[Heard]) -> usize {
     heard.chunk_by(|one, next| one.side == next.side).count()
 }
 
 fn head_of(heard: &[Heard], side: Side) -> Vec<u8> {
+    crate::meter::work(heard.iter().map(|one| one.bytes.len()).sum());
     heard.iter().filter(|one| one.side == side).flat_map(|one| one.bytes.iter().copied()).collect()
 }
 

@@ -279,12 +279,18 @@ def _rows(told: Mapping[str, Any]) -> list[tuple[str, str | Text]]:
             saved["trouble"] or (_spell(saved["saved"]) if saved["saved"] else "not yet"),
         ),
         ("store", told["store"]["trouble"] or "ok"),
+        ("memory", _memory(told["memory"])),
         (
             "faults",
             ", ".join(f"{part} ({count:,})" for part, count in told["faults"].items()),
         ),
         ("open alerts", _open(told["open_alerts"])),
     ]
+
+
+def _memory(told: Mapping[str, Any]) -> str:
+    text = f"{told['resident_bytes'] >> 20:,} of {told['bound_bytes'] >> 20:,} MiB"
+    return f"{text}; given up: {told['given_up']}" if told["given_up"] else text
 
 
 def _lost(told: Mapping[str, int]) -> str:

@@ -22,6 +22,8 @@ Keys: TypeAlias = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 20
 """How large a file may be that people write."""
+MOST_TOLD = 600
+"""Characters of a mistake that are told."""
 
 
 class RuleError(ValueError):
@@ -144,6 +146,9 @@ def _value_at(data: Any, keys: Keys) -> Any:
 
 
 def _clean(text: str) -> str:
+    """Make a line for people of what stands in a file: printable, and not as long as the file."""
+    if len(text) > MOST_TOLD:
+        text = text[: MOST_TOLD - 3] + "..."
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 

@@ -29,7 +29,7 @@ class Committer:
         self.since = 0.0  # seconds since the epoch, of the trouble
         self.lost = 0
         self._commit = commit
-        self._most = most
+        self.most = most
         self._clock = clock
         self._waiting: list[Alert] = []
         self._tried = 0.0
@@ -45,7 +45,7 @@ class Committer:
         self._waiting.extend(revisions)
         if not self.trouble or self._clock() - self._tried >= RETRY_SECONDS:
             self.flush()
-        if len(self._waiting) > self._most:
+        if len(self._waiting) > self.most:
             self._make_room()
 
     def retry(self) -> bool:
@@ -91,7 +91,7 @@ class Committer:
 
     def _make_room(self) -> None:
         kept = list({one.id: one for one in self._waiting}.values())
-        gone = kept[: max(len(kept) - self._most, 0)]
+        gone = kept[: max(len(kept) - self.most, 0)]
         self._waiting = kept[len(gone) :]
         self.lost += len(gone)
         for one in gone:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from otids.rules.files import Document
+from otids.service.memory import LEAST_BYTES
 
 DEFAULT = Path("/etc/otids/otids.toml")
 
@@ -16,14 +17,21 @@ _Name: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_
 _Interface: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[^\s/]{1,15}$")]
 _Duration: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}(s|m|h|d)$")]
 _Port: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+_Size: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,4}(M|G)$")]
 _Mebibytes: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=65_536)]
 
+MOST_BYTES = 64 << 30
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds(duration: str) -> int:
     """How long a duration of the config ("90s", "10m", "2h", "14d") is, in seconds."""
     return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def size(text: str) -> int:
+    """How many bytes a size of the config ("512M", "2G") is."""
+    return int(text[:-1]) << (30 if text.endswith("G") else 20)
 
 
 class CaptureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +41,7 @@ class CaptureConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     filter: Annotated[str, msgspec.Meta(max_length=4096)] = ""
     promiscuous: bool = True
     ring_mib: _Mebibytes = 32  # for each interface, in the kernel
-    evidence_mib: _Mebibytes = 64  # the last frames, in memory
+    evidence_mib: _Mebibytes = 64  # the last frames; at most an eighth of the memory
 
 
 class LearningConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +146,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     capture: CaptureConfig
     sensor: str = ""  # default: the computer's name
+    memory: _Size = "512M"  # of the whole process
     learning: LearningConfig = LearningConfig()
     rules: RulesConfig = RulesConfig()
     state: StateConfig = StateConfig()
@@ -162,6 +171,8 @@ def load(path: Path) -> Config:
         raise document.error(
             ("learning", "until"), "is no time like 2026-03-01T06:00:00+01:00"
         ) from None
+    if not LEAST_BYTES <= size(config.memory) <= MOST_BYTES:
+        raise document.error(("memory",), "is outside 256M to 64G")
     places = [one.place for one in config.sink]
     for number, place in enumerate(places):
         if place in places[:number]:

@@ -163,6 +163,7 @@ class Control:
     async def _talk(self, connection: socket.socket, peer: Peer) -> None:
         loop = asyncio.get_running_loop()
         buffer = bytearray()
+        until = loop.time() + IDLE_SECONDS  # for a whole request: who sends it byte by byte, too
         while True:
             end = buffer.find(b"\n")
             if end >= 0:
@@ -170,12 +171,14 @@ class Control:
                 del buffer[: end + 1]
                 answer = await self._answered(line, peer)
                 await asyncio.wait_for(loop.sock_sendall(connection, answer), ANSWER_SECONDS)
+                until = loop.time() + IDLE_SECONDS
                 continue
             if len(buffer) > MOST_REQUEST:
                 answer = _answer(error=f"a request has at most {MOST_REQUEST} bytes")
                 await asyncio.wait_for(loop.sock_sendall(connection, answer), ANSWER_SECONDS)
                 return
-            data = await asyncio.wait_for(loop.sock_recv(connection, 4096), IDLE_SECONDS)
+            left = until - loop.time()
+            data = await asyncio.wait_for(loop.sock_recv(connection, 4096), max(left, 0.0))
             if not data:
                 return
             buffer += data

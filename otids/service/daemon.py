@@ -19,8 +19,9 @@ from otids.folder import StateFolder
 from otids.logs import logger
 from otids.service import logs
 from otids.service.committing import Committer
-from otids.service.config import Config, load, seconds
+from otids.service.config import Config, load, seconds, size
 from otids.service.judge import RUN, Judge
+from otids.service.memory import Memory
 from otids.service.metrics import Metrics
 from otids.service.notify import notify, watchdog_seconds
 from otids.service.outbox import Outbox
@@ -44,7 +45,7 @@ LATEST = 2.0**33
 """Seconds since the epoch up to which a moment makes sense."""
 OWED_SECONDS = 60.0
 
-UNCHANGED = ("capture", "sensor", "state.folder", "control", "metrics")
+UNCHANGED = ("capture", "sensor", "memory", "state.folder", "control", "metrics")
 """Settings that take effect after a restart only."""
 
 
@@ -123,6 +124,7 @@ class Daemon:
             self.pipeline,
             folder,
             listening(config),
+            memory=Memory(size(config.memory), config.capture.evidence_mib << 20),
             learn_until=config.learning.moment(),
             checkpoint_every=seconds(config.state.checkpoint),
             committer=self.committer,
@@ -346,7 +348,7 @@ def listening(config: Config) -> Listening:
         filter=capture.filter,
         promiscuous=capture.promiscuous,
         ring_bytes=capture.ring_mib << 20,
-        recent_bytes=capture.evidence_mib << 20,
+        recent_bytes=min(capture.evidence_mib << 20, size(config.memory) // 8),
     )
 
 

@@ -23,6 +23,7 @@ from otids.folder import StateFolder
 from otids.logs import logger
 from otids.pipeline import Pipeline
 from otids.service.committing import Committer, summary
+from otids.service.memory import Memory
 from otids.store import StoreError
 from otids.traffic import Batch, ConversationName, Tick
 
@@ -74,6 +75,10 @@ class Snapshot:
     evidence_removed: int = 0  # files that went to keep the quota
     clock_steps: int = 0  # how often the system's clock was set
     clock_step: float = 0.0  # seconds, the last time; below 0: back
+    memory_bound: int = 0  # bytes that the process may hold
+    memory_resident: int = 0
+    memory_steps: int = 0  # how often something was given up for want of memory
+    given_up: str = ""  # what is given up at present, in words
     beat: float = 0.0  # when it was made by the steady clock, which nobody sets
 
 
@@ -89,6 +94,7 @@ class Judge:
         learn_until: float | None = None,
         checkpoint_every: float = 300.0,
         committer: Committer | None = None,
+        memory: Memory | None = None,
         on_alerts: Callable[[Sequence[Alert]], None] = lambda _: None,
     ) -> None:
         """`on_alerts` is called in this thread when revisions were committed.
@@ -106,7 +112,8 @@ class Judge:
         self._listening = listening
         self._learn_until = learn_until
         self._on_alerts = on_alerts
-        self._hotpath = _hotpath.Hotpath()
+        self._memory = memory or Memory()
+        self._hotpath = _hotpath.Hotpath(memory=self._memory.bound)
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()  # of what follows
         self._takes_calls = True
@@ -334,7 +341,15 @@ class Judge:
                 if future.set_running_or_notify_cancel():
                     future.set_exception(JudgeEndedError("the service is ending"))
 
+    def _keep_within(self) -> None:
+        """Give up what is too much for the memory that we may have, or take it back."""
+        if self._memory.look():
+            shares = self._memory.shares
+            self._hotpath.resize(shares.hotpath, shares.evidence)
+            self.committer.most = shares.uncommitted
+
     def _look(self, batch: Batch) -> None:
+        self._keep_within()
         now, beat = time.time(), time.monotonic()
         if not self._readiness[1] or beat - self._readiness[0] >= READINESS_EVERY:
             each = {one.name: one.readiness() for one in self.pipeline.detectors}
@@ -367,4 +382,8 @@ class Judge:
             evidence_removed=self._evidence_removed,
             clock_steps=self._clock_steps,
             clock_step=self._clock_step,
+            memory_bound=self._memory.bound,
+            memory_resident=self._memory.resident,
+            memory_steps=self._memory.steps_taken,
+            given_up=self._memory.given_up,
         )

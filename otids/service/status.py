@@ -94,6 +94,12 @@ def status_of(daemon: Daemon) -> dict[str, Any]:
             "incomplete": snapshot.evidence_notes,
             "removed": snapshot.evidence_removed,
         },
+        "memory": {
+            "bound_bytes": snapshot.memory_bound,
+            "resident_bytes": snapshot.memory_resident,
+            "given_up": snapshot.given_up,
+            "steps": snapshot.memory_steps,
+        },
         "notices": dict(snapshot.notices),
         "faults": dict(snapshot.faults),
     }

@@ -419,6 +419,18 @@ class Troubles:
                 f"it was set {way} by {spell_duration(int(abs(step) * _NANO))}",
             )
 
+    def memory_short(self, sample: Sample) -> Iterator[Trouble]:
+        """Something was given up for want of memory."""
+        snapshot = sample.snapshot
+        if snapshot.given_up:
+            yield Trouble(
+                "sensor.memory-short",
+                "",
+                f"otids needs at most {snapshot.memory_bound >> 20:,} MiB of memory",
+                f"it holds {snapshot.memory_resident >> 20:,} MiB, and has given up "
+                f"{snapshot.given_up}",
+            )
+
     def faults(self, sample: Sample) -> Iterator[Trouble]:
         """A part of otids failed: a bug."""
         for part, at in self._faulted.items():
@@ -465,6 +477,7 @@ LOOKS: tuple[tuple[_Looks, tuple[str, ...], tuple[float, float]], ...] = (
     (Troubles.evidence_full, ("sensor.evidence-full",), (0.0, 0.0)),
     (Troubles.checkpoint_failing, ("sensor.checkpoint-failing",), (0.0, 0.0)),
     (Troubles.clock_set, ("sensor.clock-set",), (0.0, 0.0)),
+    (Troubles.memory_short, ("sensor.memory-short",), (0.0, 60.0)),
     (Troubles.faults, ("sensor.fault",), (0.0, 0.0)),
     (Troubles.away, ("sensor.away",), (0.0, 0.0)),
 )

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use hotpath::budget::{DEFAULT_MEMORY, batch_rows};
 use hotpath::columns::{self, Column};
 use hotpath::engine::{Engine, Settings};
 use hotpath::measure::{Measured, Stage};
@@ -170,23 +171,36 @@ struct Hotpath {
     state: Mutex<State>,
     batch_frames: u64,
     recent: Arc<Mutex<Recent>>,
+    memory: Arc<AtomicUsize>,
 }
 
 #[pymethods]
 impl Hotpath {
     #[new]
-    #[pyo3(signature = (*, batch_frames = 65_536, records = false, protocols = None))]
+    #[pyo3(signature = (*, batch_frames = 65_536, records = false, protocols = None, memory = DEFAULT_MEMORY))]
     #[allow(clippy::needless_pass_by_value)] // what PyO3 hands over
-    fn new(batch_frames: u64, records: bool, protocols: Option<Vec<String>>) -> PyResult<Self> {
+    fn new(
+        batch_frames: u64,
+        records: bool,
+        protocols: Option<Vec<String>>,
+        memory: usize,
+    ) -> PyResult<Self> {
         if batch_frames == 0 {
             return Err(PyValueError::new_err("batch_frames must be at least 1"));
         }
-        let mut engine = Box::new(Engine::new(&Settings::default()));
+        let mut engine = Box::new(Engine::new(&Settings::of_memory(memory)));
         if records {
             engine.record(Recorder::new(protocols.as_deref().map(asked).transpose()?));
         }
-        let recent = Arc::default();
-        Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames, recent })
+        let (recent, memory) = (Arc::default(), Arc::new(AtomicUsize::new(memory)));
+        Ok(Self { state: Mutex::new(State::Idle(engine)), batch_frames, recent, memory })
+    }
+
+    /// A live session has the bounds for a process of so many bytes of memory from now on, and
+    /// keeps the last `recent_bytes` of frames: what is beyond them is given up.
+    fn resize(&self, py: Python<'_>, memory: usize, recent_bytes: usize) {
+        self.memory.store(memory, Ordering::Relaxed);
+        py.detach(|| self.recent().set_bound(recent_bytes));
     }
 
     /// Starts to read a capture file: a new session.
@@ -339,6 +353,7 @@ impl Hotpath {
             stop: Arc::default(),
             waiting: Arc::new(AtomicUsize::new(0)),
             recent: Arc::clone(&self.recent),
+            memory: Arc::clone(&self.memory),
         };
         py.detach(|| {
             let mut state = self.lock();
@@ -383,6 +398,7 @@ fn read(
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
+    let rows = batch_rows(shared.memory.load(Ordering::Relaxed));
     let mut frames = 0;
     while let Some(frame) = source.next_frame() {
         engine.frame(&frame);
@@ -391,7 +407,8 @@ fn read(
             break;
         }
         let census = engine.wants_census();
-        if frames < batch_frames && !engine.is_full() && !census {
+        let is_full = engine.is_full() || engine.rows() >= rows;
+        if frames < batch_frames && !is_full && !census {
             continue;
         }
         frames = 0;

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hotpath::engine::Engine;
+use hotpath::budget::batch_rows;
+use hotpath::engine::{Engine, Settings};
 use hotpath::net::Arrival;
 use hotpath::scribe::Learned;
 use hotpath::source::recent::Recent;
@@ -18,8 +19,6 @@ use live::{Link, Options, Packet, Ring, Statistics};
 
 use crate::{Counters, Message, QUEUE};
 
-/// Frames are shed while the batch has this many rows.
-const MAX_ROWS: usize = 262_144;
 /// How long one round waits for frames.
 const ROUND_MILLISECONDS: u16 = 50;
 /// After so long an interface that is gone or down is tried again.
@@ -130,6 +129,8 @@ pub struct Shared {
     /// Batches that wait to be judged.
     pub waiting: Arc<AtomicUsize>,
     pub recent: Arc<Mutex<Recent>>,
+    /// For a process of how many bytes the bounds of the hot path are.
+    pub memory: Arc<AtomicUsize>,
 }
 
 /// The thread: listens until it is stopped, or nobody wants its batches.
@@ -141,11 +142,18 @@ pub fn listen(
     settled: &Receiver<Option<Learned>>,
 ) -> Engine {
     engine.begin_session();
-    let mut state = Listening::new();
+    let mut memory = shared.memory.load(Ordering::Relaxed);
+    let mut state = Listening::new(batch_rows(memory));
     while !shared.stop.load(Ordering::Relaxed) {
         state.round(&mut engine, &mut interfaces, shared);
         if let Ok(Some(learned)) = settled.try_recv() {
             engine.settle(&learned);
+        }
+        let wanted = shared.memory.load(Ordering::Relaxed);
+        if wanted != memory {
+            memory = wanted;
+            state.rows = batch_rows(memory);
+            engine.resize(&Settings::of_memory(memory));
         }
         let second = state.clock.div_euclid(SECOND);
         let is_due = second != state.handed_over || engine.wants_census();
@@ -168,11 +176,13 @@ struct Listening {
     began: Instant,
     handed_over: i64,
     shed: u64,
+    /// Rows of a batch beyond which frames are shed.
+    rows: usize,
     health: SourceHealth,
 }
 
 impl Listening {
-    fn new() -> Self {
+    fn new(rows: usize) -> Self {
         Self {
             number: 0,
             clock: 0,
@@ -180,6 +190,7 @@ impl Listening {
             began: Instant::now(),
             handed_over: 0,
             shed: 0,
+            rows,
             health: SourceHealth::default(),
         }
     }
@@ -238,7 +249,7 @@ impl Listening {
         }
         self.health.frames = self.health.frames.saturating_add(1);
         self.health.bytes = self.health.bytes.saturating_add(data.len() as u64);
-        if engine.rows() >= MAX_ROWS {
+        if engine.rows() >= self.rows {
             self.shed = self.shed.saturating_add(1);
             return;
         }

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::{Address, Arrival, IpPacket, Malformed, Vlan, ip};
+use crate::meter;
 use crate::words::NoticeKind;
 
 mod assembly;
@@ -213,6 +214,7 @@ impl Fragments {
         // that are held costs a constant for each packet.
         if self.order.len() >= 2 * self.assemblies.len() + 64 {
             let assemblies = &self.assemblies;
+            meter::work(self.order.len());
             self.order.retain(|(key, first)| {
                 assemblies.get(key).is_some_and(|assembly| assembly.first == *first)
             });

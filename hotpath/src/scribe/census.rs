@@ -10,7 +10,7 @@ use crate::table::{NONE, PAGE};
 const RETIRE_AFTER: i64 = 3_600;
 
 /// … or within this many, where a quota refused new ones.
-const RETIRE_AFTER_REFUSAL: i64 = 300;
+const RETIRE_AFTER_REFUSAL: i64 = 30;
 
 impl Scribe {
     /// Whether a dictionary is so full that what was not learned should be retired.
@@ -84,7 +84,9 @@ impl Scribe {
         retired.append(batch.retired);
     }
 
-    fn has_refused(&self) -> bool {
+    /// Whether a quota refused something since room was made last.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
         self.endpoints.has_refused()
             || self.conversations.has_refused()
             || self.objects.has_refused()

@@ -47,12 +47,29 @@ impl Recent {
         *self = Self::new(self.bound);
     }
 
+    /// Keeps at most `bound` bytes from now on; the oldest frames go.
+    pub fn set_bound(&mut self, bound: usize) {
+        self.bound = bound;
+        self.make_room();
+        self.frames.shrink_to_fit();
+    }
+
+    /// Bytes that are kept.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Keeps a frame; the oldest go. Frames come in ascending order.
     pub fn keep(&mut self, frame: &Frame<'_>) {
         let Frame { number, time, link, interface, data, original_length } = *frame;
         let kept = Kept { number, time, link, interface, original_length, data: data.into() };
         self.bytes = self.bytes.saturating_add(kept.cost());
         self.frames.push_back(kept);
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.bytes > self.bound {
             let Some(oldest) = self.frames.pop_front() else { break };
             self.bytes = self.bytes.saturating_sub(oldest.cost());

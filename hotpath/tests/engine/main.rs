@@ -6,6 +6,7 @@ mod connections;
 mod floods;
 mod frames;
 mod heard;
+mod hiding;
 mod mirror;
 mod naming;
 mod properties;

@@ -247,3 +247,25 @@ fn a_broadcast_owes_no_answer() {
     flow.feed(Client, &rtu(0, &[0x06, 0, 1, 0, 3])).expire(i64::MAX);
     assert_eq!((flow.functions(), flow.kinds()), (vec![6], vec![]));
 }
+
+/// Whoever sends one frame of the other framing must not make all that follows unread.
+#[test]
+fn the_framing_is_found_again() {
+    let read = |unit| [unit, 3, 0, 0, 0, 1];
+    let mbap: Vec<u8> = (1..6).flat_map(|unit| adu(7, unit, &read(unit)[1..])).collect();
+    let serial: Vec<u8> = (1..6).flat_map(|unit| rtu(unit, &read(unit)[1..])).collect();
+    for garbage in [&[][..], &[0xFF], &[0xFF; 40]] {
+        for (forged, real) in [(rtu(9, &[7]), &mbap), (adu(7, 9, &[7]), &serial)] {
+            for stride in [1, 3, 1000] {
+                let mut flow = Flow::tcp();
+                let bytes = [&forged[..], garbage, real].concat();
+                bytes.chunks(stride).for_each(|piece| {
+                    flow.feed(Party::Client, piece);
+                });
+                flow.flush(Party::Client);
+                let units: Vec<u32> = flow.out.said.iter().map(|said| said.unit).collect();
+                assert_eq!(units, [9, 1, 2, 3, 4, 5], "{stride} {garbage:?}");
+            }
+        }
+    }
+}

@@ -146,6 +146,16 @@ def _losses(reading: Reading) -> Iterator[Metric]:
         health.get("entries_refused", 0),
     )
     yield _counter(
+        "otids_memory_steps_total",
+        "How often something was given up for want of memory.",
+        reading.snapshot.memory_steps,
+    )
+    yield _gauge(
+        "otids_memory_bound_bytes",
+        "How much memory the service may hold.",
+        reading.snapshot.memory_bound,
+    )
+    yield _counter(
         "otids_time_ran_back_total",
         "How often capture time ran back.",
         health.get("time_ran_back", 0),

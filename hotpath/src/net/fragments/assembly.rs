@@ -1,5 +1,6 @@
 //! The fragments of one packet.
 
+use crate::meter;
 use crate::net::{Arrival, IpPacket};
 use crate::words::NoticeKind;
 
@@ -129,6 +130,7 @@ impl Assembly {
         let rest = self.pieces.get(index..).unwrap_or_default();
         let to = from.saturating_add(bytes.len() as u32);
         rest.iter().take_while(|piece| piece.from < to).any(|piece| {
+            meter::work(1);
             let theirs = piece.bytes.get(from.saturating_sub(piece.from) as usize..);
             let ours = bytes.get(piece.from.saturating_sub(from) as usize..);
             theirs.unwrap_or_default().iter().zip(ours.unwrap_or_default()).any(|(a, b)| a != b)
@@ -140,6 +142,7 @@ impl Assembly {
         let before = self.covered;
         let mut at = from;
         while at < to {
+            meter::work(1);
             let held = self.pieces.get(index).map(|piece| (piece.from, piece.to));
             match held {
                 Some((begin, end)) if begin <= at => at = end.max(at),

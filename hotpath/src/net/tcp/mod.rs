@@ -48,6 +48,11 @@ impl Budget {
         self.used
     }
 
+    /// Is another size from now on.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     const fn has_room(&self, bytes: usize) -> bool {
         self.used.saturating_add(bytes) <= self.limit
     }

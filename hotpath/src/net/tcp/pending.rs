@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::meter;
 use crate::net::Arrival;
 
 /// Bytes that one stream may hold back.
@@ -129,9 +130,11 @@ impl Pending {
                 chunk.sequence.wrapping_sub(next).saturating_add(chunk.span()) > start
             })
         {
+            meter::work(1);
             index -= 1;
         }
         while done < span {
+            meter::work(1);
             let at = start.saturating_add(done);
             let held = self.chunks.get(index).map(|chunk| {
                 let from = chunk.sequence.wrapping_sub(next);

@@ -4,6 +4,7 @@
 
 use super::names::UMAS;
 use super::rules::{HEAD, Shape, check, is_plausible, shape};
+use crate::meter;
 use crate::protocols::{Party, Probe, Transport};
 
 /// Bytes of the MBAP header, unit identifier included.
@@ -128,6 +129,7 @@ fn crc_step(crc: u16, byte: u8) -> u16 {
 
 /// CRC-16 of a serial line; 0 over a whole frame with its right CRC.
 fn crc(bytes: &[u8]) -> u16 {
+    meter::work(bytes.len());
     bytes.iter().fold(0xFFFF, |crc, byte| crc_step(crc, *byte))
 }
 
@@ -144,6 +146,7 @@ pub(super) fn frame(from: Party, bytes: &[u8]) -> Look<usize> {
         Shape::Undefined => 1 + FRAME,
     };
     let mut crc = 0xFFFF;
+    meter::work(bytes.len().min(MAX_FRAME));
     for (byte, length) in bytes.iter().zip(1..=MAX_FRAME) {
         crc = crc_step(crc, *byte);
         if crc == 0 && length >= least {
@@ -151,6 +154,12 @@ pub(super) fn frame(from: Party, bytes: &[u8]) -> Look<usize> {
         }
     }
     if bytes.len() < MAX_FRAME { Look::More(bytes.len() + 1) } else { Look::No(BAD_CRC) }
+}
+
+/// Whether the function tells how long the RTU frame is that begins here, or will.
+pub(super) fn tells_length(from: Party, bytes: &[u8]) -> bool {
+    let shape = shape(from, bytes.get(1..).unwrap_or_default());
+    matches!(shape, Shape::Exactly(_) | Shape::More(_))
 }
 
 /// As [`frame`], but only where the function tells the length.
@@ -167,25 +176,55 @@ pub(super) fn strict_frame(from: Party, bytes: &[u8]) -> Look<usize> {
     }
 }
 
-/// Whether a PDU begins here, and in which framing; strict.
+/// Whether a PDU begins here, and in which framing; strict. The framing that was told before comes
+/// first, but whoever hits on the other one, or forges it, must not make all that follows unread.
 pub(super) fn begins(framing: Framing, from: Party, bytes: &[u8]) -> Look<Framing> {
-    let mbap = || match strict(from, bytes) {
-        Look::Yes(_) => Look::Yes(Framing::Mbap),
-        Look::No(why) => Look::No(why),
-        Look::More(needed) => Look::More(needed),
+    let (first, other) = match framing {
+        Framing::Unknown | Framing::Mbap => (Framing::Mbap, Framing::Rtu),
+        Framing::Rtu => (Framing::Rtu, Framing::Mbap),
     };
-    let rtu = || match strict_frame(from, bytes) {
-        Look::Yes(_) => Look::Yes(Framing::Rtu),
-        Look::No(why) => Look::No(why),
+    match whole(first, from, bytes) {
+        Look::Yes(_) => Look::Yes(first),
         Look::More(needed) => Look::More(needed),
-    };
-    match framing {
-        Framing::Mbap => mbap(),
-        Framing::Rtu => rtu(),
-        Framing::Unknown => match mbap() {
-            Look::No(_) => rtu(),
-            other => other,
+        Look::No(_) if framing == Framing::Unknown => match strict_frame(from, bytes) {
+            Look::Yes(_) => Look::Yes(other),
+            Look::More(needed) => Look::More(needed),
+            Look::No(why) => Look::No(why),
         },
+        Look::No(_) => foreign(first, other, from, bytes),
+    }
+}
+
+/// The length of the PDU, with its framing, that begins here; strict.
+fn whole(framing: Framing, from: Party, bytes: &[u8]) -> Look<usize> {
+    match framing {
+        Framing::Rtu => strict_frame(from, bytes),
+        Framing::Unknown | Framing::Mbap => match strict(from, bytes) {
+            Look::Yes(header) => Look::Yes(MBAP + header.pdu),
+            Look::More(needed) => Look::More(needed),
+            Look::No(why) => Look::No(why),
+        },
+    }
+}
+
+/// Whether a PDU of another framing than the flow's begins here: one that is there as a whole, and
+/// in which none of the flow's own framing begins. Until then each byte may tell.
+pub(super) fn foreign(own: Framing, other: Framing, from: Party, bytes: &[u8]) -> Look<Framing> {
+    const MIXED: &str = "a PDU of the flow's own framing begins inside";
+    let (length, is_whole) = match whole(other, from, bytes) {
+        Look::Yes(length) => (length, length <= bytes.len()),
+        Look::More(needed) => (needed, false),
+        Look::No(why) => return Look::No(why),
+    };
+    let inside = bytes.get(..length).unwrap_or(bytes);
+    let begins_inside = (1..inside.len()).any(|offset| {
+        meter::work(1);
+        matches!(whole(own, from, inside.get(offset..).unwrap_or_default()), Look::Yes(_))
+    });
+    match (begins_inside, is_whole) {
+        (true, _) => Look::No(MIXED),
+        (false, true) => Look::Yes(other),
+        (false, false) => Look::More(bytes.len() + 1),
     }
 }
 
@@ -194,6 +233,7 @@ pub(super) fn begins(framing: Framing, from: Party, bytes: &[u8]) -> Look<Framin
 pub(super) fn seek(framing: Framing, from: Party, bytes: &[u8], last: bool) -> usize {
     (1..bytes.len())
         .find(|offset| {
+            meter::work(1);
             let rest = bytes.get(*offset..).unwrap_or_default();
             match begins(framing, from, rest) {
                 Look::Yes(_) => true,

@@ -192,7 +192,12 @@ impl Modbus {
         let header = match framing::header(bytes) {
             Look::Yes(header) => header,
             Look::More(needed) => return Step::More(needed),
-            Look::No(detail) => return self.lose(from, NoticeKind::MalformedPdu, detail, bytes),
+            Look::No(detail) if self.transport == Transport::Udp => {
+                return self.lose(from, NoticeKind::MalformedPdu, detail, bytes);
+            }
+            Look::No(detail) => {
+                return self.turn(Framing::Rtu, from, NoticeKind::MalformedPdu, detail, bytes, out);
+            }
         };
         let rest = bytes.get(MBAP..).unwrap_or_default();
         let claimed = rest.get(..header.pdu).unwrap_or(rest);
@@ -228,10 +233,20 @@ impl Modbus {
     }
 
     fn step_rtu(&mut self, from: Party, bytes: &[u8], out: &mut dyn Emit) -> Step {
+        if !framing::tells_length(from, bytes) {
+            // Up to 256 bytes may have to be waited for: a PDU of the other framing is told first.
+            match framing::foreign(Framing::Rtu, Framing::Mbap, from, bytes) {
+                Look::Yes(framing) => return self.settle(framing, from, bytes, out),
+                Look::More(needed) => return Step::More(needed),
+                Look::No(_) => {}
+            }
+        }
         let length = match framing::frame(from, bytes) {
             Look::Yes(length) => length,
             Look::More(needed) => return Step::More(needed),
-            Look::No(detail) => return self.lose(from, NoticeKind::BadChecksum, detail, bytes),
+            Look::No(detail) => {
+                return self.turn(Framing::Mbap, from, NoticeKind::BadChecksum, detail, bytes, out);
+            }
         };
         let (Some(&unit), Some(pdu)) = (bytes.first(), bytes.get(1..length + 1 - FRAME)) else {
             return Step::More(length);
@@ -323,6 +338,24 @@ impl Modbus {
                     framing::seek(self.framing, from, bytes, self.transport == Transport::Udp);
                 Step::Malformed { skip, notice, detail }
             }
+        }
+    }
+
+    /// No PDU of the flow's framing begins here: perhaps one of the other does, in which the flow
+    /// then goes on.
+    fn turn(
+        &mut self,
+        other: Framing,
+        from: Party,
+        notice: NoticeKind,
+        detail: &'static str,
+        bytes: &[u8],
+        out: &mut dyn Emit,
+    ) -> Step {
+        match framing::foreign(self.framing, other, from, bytes) {
+            Look::Yes(framing) => self.settle(framing, from, bytes, out),
+            Look::More(needed) => Step::More(needed),
+            Look::No(_) => self.lose(from, notice, detail, bytes),
         }
     }
 
