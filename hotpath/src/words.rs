@@ -140,6 +140,9 @@ words! {
         TableFull = "table-full",
         /// A response that nobody asked for.
         UnaskedResponse = "unasked-response",
+        /// A number that counts a sender's messages, or the other's, and is not the one that comes
+        /// next.
+        SequenceBroken = "sequence-broken",
         /// A request that nobody answered in time.
         UnansweredRequest = "unanswered-request",
         /// Something else than its protocol on a registered port.
