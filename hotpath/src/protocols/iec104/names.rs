@@ -136,7 +136,7 @@ static CAUSES: &[(u8, &str)] = &[
     (2, "background scan"),
     (3, "spontaneous"),
     (4, "initialized"),
-    (5, "request"),
+    (5, "requested"),
     (6, "activation"),
     (7, "activation confirmation"),
     (8, "deactivation"),
