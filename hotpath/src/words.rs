@@ -140,9 +140,6 @@ words! {
         TableFull = "table-full",
         /// A response that nobody asked for.
         UnaskedResponse = "unasked-response",
-        /// A number that counts a sender's messages, or the other's, and is not the one that comes
-        /// next.
-        SequenceBroken = "sequence-broken",
         /// A request that nobody answered in time.
         UnansweredRequest = "unanswered-request",
         /// Something else than its protocol on a registered port.
@@ -157,5 +154,7 @@ words! {
         TimeRanBack = "time-ran-back",
         /// The capture file is damaged from here on.
         CaptureDamaged = "capture-damaged",
+        /// Numbers that do not follow from those that one sender gave before.
+        OutOfSequence = "out-of-sequence",
     }
 }

@@ -27,7 +27,7 @@ fn counted() -> Flow {
 }
 
 fn broken(flow: &Flow) -> Vec<&str> {
-    assert!(flow.kinds().iter().all(|kind| *kind == NoticeKind::SequenceBroken));
+    assert!(flow.kinds().iter().all(|kind| *kind == NoticeKind::OutOfSequence));
     flow.out.noticed.iter().map(|it| &*it.detail).collect()
 }
 

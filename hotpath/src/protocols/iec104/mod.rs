@@ -124,7 +124,7 @@ impl Iec104 {
         };
         if let Some(broken) = broken {
             let detail = broken.to_string();
-            out.notice(from, NoticeKind::SequenceBroken, &detail, None);
+            out.notice(from, NoticeKind::OutOfSequence, &detail, None);
         }
         Step::Done(header.length)
     }
