@@ -111,6 +111,19 @@ fn a_second_confirmation_is_told_from_one_that_nobody_asked_for() {
 }
 
 #[test]
+fn a_station_may_refuse_twice() {
+    let mut talk = Talk::new();
+    talk.client(&asdu(45, 6, 9, &[0x01])).server(&asdu(45, 0x47, 9, &[0x01]));
+    talk.server(&asdu(45, 0x6F, 9, &[0x01]));
+    assert_eq!(talk.flow.kinds(), []);
+    talk.server(&asdu(45, 7, 9, &[0x01]));
+    assert_eq!(
+        talk.flow.out.noticed[0].detail,
+        "the request was answered before, with another answer"
+    );
+}
+
+#[test]
 fn a_command_without_confirmation() {
     let mut talk = Talk::new();
     talk.flow.at(1_000);
@@ -147,6 +160,16 @@ fn a_read_is_answered_by_its_object() {
     assert_eq!(talk.replies(), [None, None, Some(3)]);
     talk.client(&asdu(102, 5, 8, &[])).server(&asdu(102, 0x6F, 8, &[]));
     assert_eq!((talk.flow.out.said[6].status, talk.replies()[4]), (47, Some(6)));
+    assert_eq!(talk.flow.kinds(), []);
+}
+
+#[test]
+fn a_read_may_be_confirmed_before_it_is_answered() {
+    let mut talk = Talk::new();
+    talk.client(&asdu(102, 5, 9, &[])).server(&asdu(102, 7, 9, &[]));
+    talk.server(&asdu(13, 5, 9, &[0, 0, 0, 0, 0]));
+    assert_eq!(talk.replies(), [None, Some(3), Some(3)]);
+    talk.flow.expire(i64::MAX);
     assert_eq!(talk.flow.kinds(), []);
 }
 

@@ -4,7 +4,7 @@ use super::asdu::{Body, Identifier};
 use super::names::{self, C_RD, F_SC, NEGATIVE, STARTDT, STOPDT, TESTFR, UNKNOWN, UNNUMBERED};
 use super::{Iec104, asdu};
 use crate::bytes::Cursor;
-use crate::protocols::pairing::{Answer, Pending};
+use crate::protocols::pairing::{Again, Answer, Pending};
 use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Party, Told};
 use crate::words::{Activity, NoticeKind, Role};
 
@@ -103,18 +103,24 @@ impl Iec104 {
         let time = out.now().time;
         match answer {
             Answer::To(request) => {
-                self.pairing.keep(key, bytes, time);
+                self.pairing.keep(key, essence(status, bytes), time);
                 let again = Pending { owed: false, ..request };
                 if asked.is_to_be_terminated() && status == 0 {
                     self.pairing.ask(CONFIRMED | key, again.clone(), out);
+                }
+                if asked.id.type_id == C_RD && status == 0 {
+                    self.pairing.ask(key, again.clone(), out);
                 }
                 if asked.may_be_to_all() && again.function == u32::from(asked.id.type_id) {
                     self.pairing.ask(asked.key(EVERY_STATION), again, out);
                 }
             }
             Answer::Unasked if asked.is_owed_to_a_request() => {
-                let again = self.pairing.again(key, bytes, time);
-                let detail = again.map_or(UNASKED, |again| again.detail());
+                let again = self.pairing.again(key, essence(status, bytes), time);
+                if status != 0 && again == Some(Again::Same) {
+                    return; // Many stations refuse twice: negatively, and by what they do not know.
+                }
+                let detail = again.map_or(UNASKED, Again::detail);
                 out.notice(from, NoticeKind::UnaskedResponse, detail, None);
             }
             Answer::Unasked | Answer::Unknown => {}
@@ -223,6 +229,8 @@ impl Asked {
         let is_same = names::is_monitored(self.id.type_id) || subfunction >> 8 == self.qualifier;
         is_same
             && match self.id.cause {
+                // Some stations confirm a read command before they answer it.
+                7 if self.id.type_id == C_RD => cause == 5,
                 7 | TERMINATION => cause == 6,
                 9 => cause == 8,
                 _ => true,
@@ -232,6 +240,11 @@ impl Asked {
 
 fn pending(told: Told, from: Party, function: u32, subfunction: u32, owed: bool) -> Pending {
     Pending { told, from, function, subfunction, objects: smallvec::SmallVec::new(), owed }
+}
+
+/// What of an answer must not be contradicted: one refusal is as good as another.
+fn essence(status: u16, bytes: &[u8]) -> &[u8] {
+    if status == 0 { bytes } else { b"refused" }
 }
 
 fn here(out: &dyn Emit) -> Told {
