@@ -38,6 +38,7 @@ SORTS: Mapping[str, str] = {
     "foreign-protocol": "foreign",
     "overlap-disagrees": "overlap",
     "out-of-sequence": "sequence",
+    "stale-segment": "replayed",
 }
 """What becomes of a notice. Others tell of loss, of our bounds, or of silence, not of a sender."""
 LOSS_CAUSES = ("malformed", "unasked-response", "foreign", "sequence")
@@ -63,6 +64,7 @@ _WHAT = {
     "malformed": "messages or headers that break the rules of their protocol",
     "unasked-response": "answers that nobody asked for",
     "foreign": "something else than the protocol of the port",
+    "replayed": "what it had sent long before, once more",
     "sequence": "messages whose numbers do not follow from each other",
     "overlap": "data twice, with different content",
 }

@@ -234,8 +234,13 @@ impl Connection {
             peer.give_up_to(acknowledgment, &mut Context { side, now, budget, receiver });
             self.release(side.other(), now, budget, receiver);
         }
-        let (_, peer) = self.both(side);
-        peer.note_acknowledgment(acknowledgment);
+        let (me, peer) = self.both(side);
+        if peer.had_acknowledged_more(acknowledgment) && me.repeats_acknowledged(segment) {
+            let detail = "a segment that its sender can no longer have sent: it repeats bytes that were acknowledged, and acknowledges less than before";
+            receiver.notice(NoticeKind::StaleSegment, side, detail, now);
+        } else {
+            peer.note_acknowledgment(acknowledgment);
+        }
         peer.settle_in_place(now);
         if place == Place::Nowhere {
             if carries {

@@ -149,6 +149,26 @@ impl Stream {
         self.marks.set(Marks::ACKED);
     }
 
+    /// Whether the other side said before that it has more than it says now. What a side expects
+    /// never goes back (RFC 9293 section 3.4).
+    pub(super) const fn had_acknowledged_more(&self, acknowledgment: u32) -> bool {
+        self.marks.has(Marks::ACKED) && distance(acknowledgment, self.acked) > 0
+    }
+
+    /// Whether all that a segment carries was delivered before, and the other side has it.
+    pub(super) fn repeats_acknowledged(&self, segment: &Segment<'_>) -> bool {
+        let span = (segment.payload.len() as u32).saturating_add(segment.missing);
+        let end = segment.sequence.wrapping_add(span);
+        let behind = distance(segment.sequence, self.next);
+        let unbroken = self.recent.as_ref().map_or(0, |recent| recent.unbroken());
+        span > 0
+            && self.marks.has(Marks::KNOWN)
+            && self.marks.has(Marks::ACKED)
+            && distance(end, self.acked) >= 0
+            && distance(end, self.next) >= 0
+            && usize::try_from(behind).is_ok_and(|behind| behind <= unbroken)
+    }
+
     pub(super) const fn is_known(&self) -> bool {
         self.marks.has(Marks::KNOWN)
     }
