@@ -2,13 +2,13 @@
 
 What is compared is what both tell: type, cause, test and negative bit, common address, every
 information object address with its value, quality and time, and of commands whether they select.
-tshark 4.0 shows some types in part only (`UNTOLD`, `HIDDEN`), and reads a bitstring from its last octet
-on, where the standard puts the least significant octet first (IEC 60870-5-4, clause 4.10).
+tshark 4.0 shows some types in part only (`UNTOLD`, `HIDDEN`), and reads a bitstring from its last
+octet on, where the standard puts the least significant octet first (IEC 60870-5-101, 7.2.6.13).
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -203,9 +203,7 @@ def _object(function: int, fields: dict[str, str], now: int) -> One:
         value = str(int.from_bytes(int(text, 0).to_bytes(4, "big"), "little"))
     else:
         value = str(int(text, 0))
-    quality = sum(
-        int(fields[one], 0) & mask for one, mask in QUALITIES.items() if one in fields
-    )
+    quality = sum(int(fields[one], 0) & mask for one, mask in QUALITIES.items() if one in fields)
     for bit, flag in ((0x20, "cy"), (0x40, "ca"), (0x80, "iv")):
         quality |= bit if fields.get(f"bcr.{flag}") == "1" else 0
     return One(address, value, quality, _time(fields, now))
@@ -223,7 +221,7 @@ def _time(fields: dict[str, str], now: int) -> int:
         return now + (within - now % HOUR + HOUR // 2) % HOUR - HOUR // 2
     year = part("year") + (2000 if part("year") < 70 else 1900)
     try:
-        day = datetime.datetime(year, part("month"), part("day"), tzinfo=datetime.UTC)
+        day = dt.datetime(year, part("month"), part("day"), tzinfo=dt.UTC)
     except ValueError:
         return 0
     return int(day.timestamp()) * 1_000_000_000 + part("hour") * HOUR + within

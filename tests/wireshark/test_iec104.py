@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
 RECORDED = REPOSITORY / "replay" / "captures"
 FOLDERS = ("captures/iec104", "labelled/fkie_iec104")
-FEW = ("train.pcap", "C-0.1-2.pcap")
+FEW = ("train.pcap", "test.pcap")
 """Of the labelled set, which is one session over and over, these."""
 
 
@@ -67,7 +67,10 @@ def test_the_list_is_of_captures_that_are_there() -> None:
 @pytest.mark.parametrize("scenario", ["iec104-normal", "iec104-attacks"])
 def test_recorded_captures_agree(scenario: str, tmp_path: Path) -> None:
     capture = tmp_path / f"{scenario}.pcap"
-    with gzip.open(RECORDED / scenario / f"{scenario}.pcap.gz") as packed, capture.open("wb") as out:
+    with (
+        gzip.open(RECORDED / scenario / f"{scenario}.pcap.gz") as packed,
+        capture.open("wb") as out,
+    ):
         shutil.copyfileobj(packed, out)
     difference = compare(capture)
     assert difference.total > 1000

@@ -150,9 +150,10 @@ impl Stream {
     }
 
     /// Whether the other side said before that it has more than it says now. What a side expects
-    /// never goes back (RFC 9293 section 3.4).
+    /// never goes back (RFC 9293 section 3.4); what is out of reach is of another connection.
     pub(super) const fn had_acknowledged_more(&self, acknowledgment: u32) -> bool {
-        self.marks.has(Marks::ACKED) && distance(acknowledgment, self.acked) > 0
+        let back = distance(acknowledgment, self.acked);
+        self.marks.has(Marks::ACKED) && back > 0 && back.unsigned_abs() <= MAX_AHEAD
     }
 
     /// Whether all that a segment carries was delivered before, and the other side has it.
