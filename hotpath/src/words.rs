@@ -156,8 +156,7 @@ words! {
         CaptureDamaged = "capture-damaged",
         /// Numbers that do not follow from those that one sender gave before.
         OutOfSequence = "out-of-sequence",
-        /// Bytes that were said and acknowledged before, in a segment that its sender can no longer
-        /// have sent.
+        /// Bytes that were acknowledged before, in a segment that its sender can no longer have sent.
         StaleSegment = "stale-segment",
     }
 }

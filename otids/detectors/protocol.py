@@ -64,7 +64,7 @@ _WHAT = {
     "malformed": "messages or headers that break the rules of their protocol",
     "unasked-response": "answers that nobody asked for",
     "foreign": "something else than the protocol of the port",
-    "replayed": "what it had sent long before, once more",
+    "replayed": "segments of the past, which it can no longer have sent",
     "sequence": "messages whose numbers do not follow from each other",
     "overlap": "data twice, with different content",
 }

@@ -82,8 +82,8 @@ def test_a_wrong_value_is_found(tmp_path: Path) -> None:
     with gzip.open(RECORDED / "iec104-normal" / "iec104-normal.pcap.gz") as packed:
         whole = packed.read()
     changed = bytearray(whole)
-    # M_ME_NC_1, one object, cyclic, originator 0, station 1, address 100: the value follows.
-    element = whole.index(bytes((13, 1, 1, 0, 1, 0, 100, 0, 0))) + 9
+    # M_ME_NC_1, four neighbours, cyclic, originator 0, station 1, from 100 on: the values follow.
+    element = whole.index(bytes((13, 0x84, 1, 0, 1, 0, 100, 0, 0))) + 9
     changed[element + 1] ^= 0x40
     told = []
     for place, content in enumerate((whole, bytes(changed))):

@@ -307,10 +307,12 @@ fn names() {
     let named = |function, subfunction| function_name(function, subfunction).unwrap();
     assert_eq!(named(45, NO_SUBFUNCTION), "C_SC_NA_1 single command");
     assert_eq!(named(45, 6), "C_SC_NA_1 single command: activation");
-    assert_eq!(named(45, 0x106), "C_SC_NA_1 single command: activation, select");
-    assert_eq!(named(45, 0x87), "C_SC_NA_1 single command: activation confirmation, test");
-    assert_eq!(named(122, 0x40D), "F_SC_NA_1 call or select: file transfer, delete file");
+    assert_eq!(named(45, 0x106), "C_SC_NA_1 single command: activation (select)");
+    assert_eq!(named(45, 0x87), "C_SC_NA_1 single command: activation confirmation (test)");
+    assert_eq!(named(122, 0x40D), "F_SC_NA_1 call or select: file transfer (delete file)");
     assert_eq!(named(0x143, NO_SUBFUNCTION), "TESTFR test frame");
+    let all = (0..=0x7FF).flat_map(|sub| (1..=127).map(move |of| (of, sub)));
+    assert!(all.filter_map(|(of, sub)| function_name(of, sub)).all(|name| !name.contains(',')));
     assert_eq!(function_name(200, 6), None);
     assert_eq!(function_name(45, 63), None);
     let types = (1..=127).filter(|one| function_name(*one, NO_SUBFUNCTION).is_some()).count();

@@ -5,6 +5,8 @@ use super::{Budget, Flags, Segment};
 use crate::net::{Arrival, Receiver, Side};
 use crate::words::{ConnectionState, NoticeKind};
 
+/// What is said of a segment that its sender can no longer have sent.
+const STALE: &str = "a segment of the past: its bytes were acknowledged before, and it acknowledges less than its sender had since";
 /// A SYN whose number lies this little before what its side went on to say is a late one.
 const LATE_SYN: i32 = 0xFFFF;
 /// How far from the expected number a reset may be. RFC 5961 wants the exact number; the capture
@@ -235,8 +237,8 @@ impl Connection {
             self.release(side.other(), now, budget, receiver);
         }
         let (me, peer) = self.both(side);
-        if peer.had_acknowledged_more(acknowledgment) && me.repeats_acknowledged(segment) {
-            let detail = "a segment that its sender can no longer have sent: it repeats bytes that were acknowledged, and acknowledges less than before";
+        if peer.had_acknowledged_more(acknowledgment) && me.is_of_the_past(segment) {
+            let detail = STALE;
             receiver.notice(NoticeKind::StaleSegment, side, detail, now);
         } else {
             peer.note_acknowledgment(acknowledgment);

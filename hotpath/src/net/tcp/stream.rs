@@ -100,6 +100,8 @@ pub(super) struct Stream {
     /// Numbers, from and to (equal for none), behind bytes that were delivered and contradicted:
     /// if those were forged, so was what follows them.
     pub(super) contradicted: (u32, u32),
+    /// Numbers, from and to (equal for none), of the hole that was given up last.
+    pub(super) hole: (u32, u32),
     pub(super) blocked_until: u32,
     pub(super) waiting_since: i64,
     pub(super) marks: Marks,
@@ -156,18 +158,20 @@ impl Stream {
         self.marks.has(Marks::ACKED) && back > 0 && back.unsigned_abs() <= MAX_AHEAD
     }
 
-    /// Whether all that a segment carries was delivered before, and the other side has it.
-    pub(super) fn repeats_acknowledged(&self, segment: &Segment<'_>) -> bool {
+    /// Whether the other side has all that a segment carries, and it was delivered before or
+    /// fills the hole that was given up last.
+    pub(super) fn is_of_the_past(&self, segment: &Segment<'_>) -> bool {
         let span = (segment.payload.len() as u32).saturating_add(segment.missing);
-        let end = segment.sequence.wrapping_add(span);
-        let behind = distance(segment.sequence, self.next);
+        let (start, end) = (segment.sequence, segment.sequence.wrapping_add(span));
         let unbroken = self.recent.as_ref().map_or(0, |recent| recent.unbroken());
+        let behind = usize::try_from(distance(start, self.next)).ok();
+        let was_missing = distance(self.hole.0, start) >= 0 && distance(end, self.hole.1) >= 0;
         span > 0
             && self.marks.has(Marks::KNOWN)
             && self.marks.has(Marks::ACKED)
             && distance(end, self.acked) >= 0
             && distance(end, self.next) >= 0
-            && usize::try_from(behind).is_ok_and(|behind| behind <= unbroken)
+            && (behind.is_some_and(|behind| behind <= unbroken) || was_missing)
     }
 
     pub(super) const fn is_known(&self) -> bool {
