@@ -148,6 +148,10 @@ fn an_interrogation_of_one_station_and_of_all() {
     assert_eq!(talk.replies(), [None, Some(3), Some(3), Some(3), Some(3)]);
     talk.flow.expire(i64::MAX);
     assert_eq!(talk.flow.kinds(), [], "each station answers");
+
+    let mut talk = Talk::new();
+    talk.client(&to(1, 6, 0)).server(&to(1, 7, 0)).server(&to(2, 7, 0));
+    assert_eq!(talk.flow.kinds(), [NoticeKind::UnaskedResponse], "this one was not asked");
 }
 
 #[test]

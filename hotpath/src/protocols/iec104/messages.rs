@@ -40,7 +40,10 @@ impl Iec104 {
             object.status = status;
         }
         let asked = Asked { id, qualifier: body.qualifier, address: first_address(&body) };
-        let answer = if role == Role::Response { self.find(from, asked) } else { Answer::Unknown };
+        let (answer, is_to_all) = match role {
+            Role::Response => self.find(from, asked),
+            Role::Request | Role::Report => (Answer::Unknown, false),
+        };
         let request = match &answer {
             Answer::To(request) => Some(request.told),
             Answer::Unasked | Answer::Unknown => None,
@@ -66,6 +69,10 @@ impl Iec104 {
             self.ask(from, asked, told, out);
         }
         self.settle(from, asked, answer, status, bytes, out);
+        if let (Some(told), true) = (request, is_to_all) {
+            let again = pending(told, from.other(), asked.id.type_id.into(), asked.asks(), false);
+            self.pairing.ask(asked.key(EVERY_STATION), again, out);
+        }
         self.note_originator(from, id, role, out);
     }
 
@@ -77,14 +84,14 @@ impl Iec104 {
         }
     }
 
-    /// The request that this answers; one to all stations is answered by each of them.
-    fn find(&mut self, from: Party, asked: Asked) -> Answer {
+    /// The request that this answers, and whether it went to all stations, each of which answers.
+    fn find(&mut self, from: Party, asked: Asked) -> (Answer, bool) {
         let fits = |request: &Pending| request.from != from && asked.answers(request.subfunction);
         match self.pairing.answer(asked.key(asked.id.common_address), fits) {
-            found @ Answer::To(_) => found,
+            found @ Answer::To(_) => (found, false),
             none => match self.pairing.answer(asked.key(EVERY_STATION), fits) {
-                found @ Answer::To(_) => found,
-                _ => none,
+                found @ Answer::To(_) => (found, true),
+                _ => (none, false),
             },
         }
     }
@@ -109,10 +116,7 @@ impl Iec104 {
                     self.pairing.ask(CONFIRMED | key, again.clone(), out);
                 }
                 if asked.id.type_id == C_RD && status == 0 {
-                    self.pairing.ask(key, again.clone(), out);
-                }
-                if asked.may_be_to_all() && again.function == u32::from(asked.id.type_id) {
-                    self.pairing.ask(asked.key(EVERY_STATION), again, out);
+                    self.pairing.ask(key, again, out);
                 }
             }
             Answer::Unasked if asked.is_owed_to_a_request() => {
@@ -208,9 +212,10 @@ impl Asked {
         self.id.cause == 7 && (is_executed || matches!(self.id.type_id, 100 | 101))
     }
 
-    /// Whether its request may have gone to all stations (IEC 60870-5-101, clause 7.2.4).
-    fn may_be_to_all(self) -> bool {
-        matches!(self.id.type_id, 100 | 101 | 103 | 105) && self.id.cause == 7
+    /// The sub-function of the request that it confirms.
+    fn asks(self) -> u32 {
+        const ACTIVATION: u32 = 6;
+        ACTIVATION | self.qualifier << 8
     }
 
     /// Under what it waits, or looks for what waits.
