@@ -63,7 +63,7 @@ mod tests {
         // 2016-07-21 15:54:57.001, a Thursday.
         let tag = [0xA9, 0xDE, 54, 15, 0x95, 7, 16];
         assert_eq!(long(tag), 1_469_116_497_001_000_000);
-        assert_eq!(long([0xA9, 0xDE, 54 | 0x80, 15, 0x95, 7, 16]), 0, "said to be invalid");
+        assert_eq!(long([0xA9, 0xDE, 0x80 | 0x36, 15, 0x95, 7, 16]), 0, "said to be invalid");
         assert_eq!(long([0xA9, 0xDE, 54, 15, 0x80, 7, 16]), 0, "no day");
         assert_eq!(long([0xA9, 0xDE, 54, 15, 0x95, 13, 16]), 0, "no month");
         assert_eq!(long([0x60, 0xEA, 54, 15, 0x95, 7, 16]), 0, "60,000 ms");
@@ -78,6 +78,6 @@ mod tests {
         assert_eq!(short([0, 0, 1], now), now + 2 * 60 * SECOND, "in the next hour");
         assert_eq!(short([0, 0, 40], now), now - 19 * 60 * SECOND);
         assert_eq!(short([0xD0, 7, 59], now), now + 2 * SECOND);
-        assert_eq!(short([0, 0, 1 | 0x80], now), 0, "said to be invalid");
+        assert_eq!(short([0, 0, 0x81], now), 0, "said to be invalid");
     }
 }
