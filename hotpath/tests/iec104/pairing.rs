@@ -115,6 +115,7 @@ fn a_station_may_refuse_twice() {
     let mut talk = Talk::new();
     talk.client(&asdu(45, 6, 9, &[0x01])).server(&asdu(45, 0x47, 9, &[0x01]));
     talk.server(&asdu(45, 0x6F, 9, &[0x01]));
+    assert_eq!(talk.replies(), [None, Some(3), Some(3)]);
     assert_eq!(talk.flow.kinds(), []);
     talk.server(&asdu(45, 7, 9, &[0x01]));
     assert_eq!(

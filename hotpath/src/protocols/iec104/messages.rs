@@ -16,6 +16,9 @@ const EVERY_STATION: u16 = 0xFFFF;
 const TERMINATION: u8 = 10;
 /// Marks the keys of requests that were confirmed and wait for their termination.
 const CONFIRMED: u64 = 1 << 56;
+/// Marks the function of a request that was refused. Many stations refuse twice: negatively, and by
+/// what they do not know.
+const REFUSED: u32 = 1 << 31;
 /// Marks the keys of U frames.
 const SESSION: u64 = 1 << 57;
 
@@ -41,7 +44,7 @@ impl Iec104 {
         }
         let asked = Asked { id, qualifier: body.qualifier, address: first_address(&body) };
         let (answer, is_to_all) = match role {
-            Role::Response => self.find(from, asked),
+            Role::Response => self.find(from, asked, status),
             Role::Request | Role::Report => (Answer::Unknown, false),
         };
         let request = match &answer {
@@ -85,8 +88,12 @@ impl Iec104 {
     }
 
     /// The request that this answers, and whether it went to all stations, each of which answers.
-    fn find(&mut self, from: Party, asked: Asked) -> (Answer, bool) {
-        let fits = |request: &Pending| request.from != from && asked.answers(request.subfunction);
+    fn find(&mut self, from: Party, asked: Asked, status: u16) -> (Answer, bool) {
+        let fits = |request: &Pending| {
+            request.from != from
+                && asked.answers(request.subfunction)
+                && (status != 0 || request.function & REFUSED == 0)
+        };
         match self.pairing.answer(asked.key(asked.id.common_address), fits) {
             found @ Answer::To(_) => (found, false),
             none => match self.pairing.answer(asked.key(EVERY_STATION), fits) {
@@ -115,15 +122,15 @@ impl Iec104 {
                 if asked.is_to_be_terminated() && status == 0 {
                     self.pairing.ask(CONFIRMED | key, again.clone(), out);
                 }
-                if asked.id.type_id == C_RD && status == 0 {
+                if status != 0 {
+                    let function = again.function | REFUSED;
+                    self.pairing.ask(key, Pending { function, ..again }, out);
+                } else if asked.id.type_id == C_RD {
                     self.pairing.ask(key, again, out);
                 }
             }
             Answer::Unasked if asked.is_owed_to_a_request() => {
                 let again = self.pairing.again(key, essence(status, bytes), time);
-                if status != 0 && again == Some(Again::Same) {
-                    return; // Many stations refuse twice: negatively, and by what they do not know.
-                }
                 let detail = again.map_or(UNASKED, Again::detail);
                 out.notice(from, NoticeKind::UnaskedResponse, detail, None);
             }
