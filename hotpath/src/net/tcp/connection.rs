@@ -225,6 +225,7 @@ impl Connection {
             && peer.lacks(acknowledgment)
             && peer.could_have_sent(acknowledgment)
             && !peer.holds_segments()
+            && !me.gives_up_before(segment.sequence)
             && me.may_block(segment.payload.len(), budget)
         {
             me.block_until(acknowledgment, now);

@@ -144,6 +144,14 @@ impl Stream {
         self.marks.has(Marks::KNOWN) && distance(self.next, acknowledgment) > 0
     }
 
+    /// Whether there is a hole before this number that the other side acknowledged, so that it is
+    /// given up as soon as a segment comes from behind it.
+    pub(super) fn gives_up_before(&self, sequence: u32) -> bool {
+        self.marks.has(Marks::ACKED)
+            && self.lacks(self.acked)
+            && self.past(sequence).is_some_and(|past| past < 0)
+    }
+
     /// Notes what the other side expects next.
     #[inline]
     pub(super) const fn note_acknowledgment(&mut self, acknowledgment: u32) {

@@ -481,6 +481,16 @@ fn an_answer_waits_no_longer_than_its_question_can_come() {
 }
 
 #[test]
+fn a_question_that_was_lost_with_the_answer_before_it_is_given_up_first() {
+    let mut line = Line::opened();
+    // Lost: First asks (101 to 104), Second answers (501 to 503).
+    line.send(First, ACK, 104, 503, b"");
+    line.send(Second, ACK, 503, 104, b"more");
+    let told = [Event::Gap(First, 3), Event::Gap(Second, 2), data(Second, b"more")];
+    assert_eq!(line.take(), told);
+}
+
+#[test]
 fn an_acknowledgment_alone_waits_for_late_bytes() {
     let mut line = Line::opened();
     line.send(Second, ACK, 501, 104, b"");
