@@ -1,11 +1,14 @@
 """The recorded substations, replayed: normal work is quiet, each attack is told as expected."""
 
 import csv
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from e2e.test_replay import Record, replay, seconds
+from hotpath.reading import read
 
 LEARNED = "iec104-normal"
 
@@ -55,3 +58,19 @@ def test_each_alert_names_its_moment_and_its_techniques(
 @pytest.mark.parametrize("scenario", [LEARNED, "iec104-normal-seed3"])
 def test_normal_work_raises_nothing(captures: Path, tmp_path: Path, scenario: str) -> None:
     assert replay(tmp_path / "state", captures, scenario, learn=LEARNED) == []
+
+
+@pytest.mark.parametrize("how", [("--drop", "5"), ("--drop", "10"), ("--only", "servers")])
+def test_what_a_mirror_port_loses_raises_nothing(
+    repository: Path, captures: Path, tmp_path: Path, how: tuple[str, str]
+) -> None:
+    whole = captures / "iec104-normal-seed3" / "iec104-normal-seed3.pcap.gz"
+    lossy = tmp_path / "lossy" / "lossy.pcap.gz"
+    lossy.parent.mkdir()
+    (tmp_path / LEARNED).symlink_to(captures / LEARNED)
+    command = [sys.executable, str(repository / "replay" / "degrade.py"), str(whole), str(lossy)]
+    subprocess.run([*command, *how, "--seed", "1"], check=True, timeout=60)
+    notices = read(lossy).notices
+    assert "gap" in notices
+    assert "out-of-sequence" not in notices, "what is lost is not miscounted"
+    assert replay(tmp_path / "state", tmp_path, "lossy", learn=LEARNED) == []
