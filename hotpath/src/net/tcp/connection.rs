@@ -239,8 +239,7 @@ impl Connection {
         }
         let (me, peer) = self.both(side);
         if peer.had_acknowledged_more(acknowledgment) && me.is_of_the_past(segment) {
-            let detail = STALE;
-            receiver.notice(NoticeKind::StaleSegment, side, detail, now);
+            receiver.notice(NoticeKind::StaleSegment, side, STALE, now);
         } else {
             peer.note_acknowledgment(acknowledgment);
         }

@@ -173,7 +173,9 @@ impl Stream {
         let (start, end) = (segment.sequence, segment.sequence.wrapping_add(span));
         let unbroken = self.recent.as_ref().map_or(0, |recent| recent.unbroken());
         let behind = usize::try_from(distance(start, self.next)).ok();
-        let was_missing = distance(self.hole.0, start) >= 0 && distance(end, self.hole.1) >= 0;
+        let (hole, within) =
+            (self.hole.1.wrapping_sub(self.hole.0), start.wrapping_sub(self.hole.0));
+        let was_missing = within < hole && span <= hole - within;
         span > 0
             && self.marks.has(Marks::KNOWN)
             && self.marks.has(Marks::ACKED)
