@@ -186,5 +186,9 @@ words! {
         CaptureDamaged = "capture-damaged",
         /// The clock that stamps frames was set forward: a new epoch.
         TimeSkipped = "time-skipped",
+        /// Numbers that do not follow from those that one sender gave before.
+        OutOfSequence = "out-of-sequence",
+        /// Bytes that were acknowledged before, in a segment that its sender can no longer have sent.
+        StaleSegment = "stale-segment",
     }
 }

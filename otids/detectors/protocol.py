@@ -37,9 +37,11 @@ SORTS: Mapping[str, str] = {
     "unasked-response": "unasked-response",
     "foreign-protocol": "foreign",
     "overlap-disagrees": "overlap",
+    "out-of-sequence": "sequence",
+    "stale-segment": "replayed",
 }
 """What becomes of a notice. Others tell of loss, of our bounds, or of silence, not of a sender."""
-LOSS_CAUSES = ("malformed", "unasked-response", "foreign")
+LOSS_CAUSES = ("malformed", "unasked-response", "foreign", "sequence")
 """What is also heard where the capture is not whole."""
 BURST = 10
 """Within a minute so much is more than a slip: fuzzers send hundreds, faults come singly."""
@@ -62,6 +64,8 @@ _WHAT = {
     "malformed": "messages or headers that break the rules of their protocol",
     "unasked-response": "answers that nobody asked for",
     "foreign": "something else than the protocol of the port",
+    "replayed": "segments of the past, which it can no longer have sent",
+    "sequence": "messages whose numbers do not follow from each other",
     "overlap": "data twice, with different content",
 }
 
@@ -317,7 +321,7 @@ def _is_weak(one: _Broken, usual: int, *, is_client: bool) -> bool:
     unless it was learned to err.
     """
     sort = one.sender.sort
-    if sort in {"foreign", "overlap"} and not usual:
+    if sort in {"foreign", "overlap", "sequence"} and not usual:
         return False
     if sort == "malformed" and is_client and not usual:
         return False

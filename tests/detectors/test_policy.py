@@ -15,7 +15,7 @@ from otids.detectors.policy import MOST_FINDINGS, Policy
 from otids.resources import data_folder
 from otids.rules.files import RuleError
 from otids.rules.policies import load_policies
-from otids.traffic import function_name, status_name
+from otids.traffic import NO_SUBFUNCTION, function_name, status_name
 
 ATTACKER = "10.0.0.66"
 REGISTER = "holding-register"
@@ -91,6 +91,44 @@ def test_shipped_rules_tell_of_dangerous_operations(
     assert finding.observed.endswith(f"to unit 7 of {PLC}")
     assert finding.expected
     assert finding.baseline[0].startswith(f"rule {rule_id} (modbus.toml:")
+
+
+@pytest.mark.parametrize(
+    ("function", "subfunction", "kind"),
+    [
+        (105, 0x106, "policy.iec104-reset-process"),
+        (105, 0x006, "policy.iec104-reset-process"),
+        (105, 0x206, "policy.iec104-clear-events"),
+        (110, 6, "policy.iec104-parameter"),
+        (112, 6, "policy.iec104-parameter"),
+        (113, 0x306, "policy.iec104-parameter"),
+        (122, 0x40D, "policy.iec104-delete-file"),
+        (0x113, NO_SUBFUNCTION, "policy.iec104-stop-transfer"),
+    ],
+)
+def test_dangerous_operations_of_iec_104(function: int, subfunction: int, kind: str) -> None:
+    wire = Wire(protocol="iec104")
+    wire.request(0.5, function, subfunction=subfunction, client=ATTACKER, unit=7)
+    (finding,) = judge(shipped(), wire)
+    assert finding.kind == kind
+    assert finding.function == function_name("iec104", function, subfunction)
+
+
+def test_a_file_for_a_station_is_told_and_one_of_it_is_not() -> None:
+    for access, kinds in (("write", ["policy.iec104-file-to-station"]), ("read", [])):
+        wire = Wire(protocol="iec104")
+        touch = Touch("file", 1, access=access)
+        wire.report(0.5, 120, touch, subfunction=13, from_client=access == "write")
+        assert [finding.kind for finding in judge(shipped(), wire)] == kinds
+
+
+def test_what_a_control_centre_does_every_day_is_in_no_rule() -> None:
+    wire = Wire(protocol="iec104")
+    every_day = [(45, 6), (45, 0x106), (50, 6), (63, 6), (100, 6), (101, 6), (102, 5), (103, 6)]
+    every_day += [(104, 6), (107, 6), (122, 0x20D), (0x107, NO_SUBFUNCTION)]
+    for place, (function, subfunction) in enumerate(every_day):
+        wire.exchange(place, function, subfunction=subfunction)
+    assert judge(shipped(), wire) == []
 
 
 def test_shipped_rules_are_quiet_about_the_rest() -> None:

@@ -6,6 +6,7 @@
 
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
+pub mod iec104;
 pub mod modbus;
 pub mod pairing;
 mod values;
@@ -13,7 +14,7 @@ mod values;
 pub use values::{Block, Blocks, Values};
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL];
+pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL, &iec104::PROTOCOL];
 
 /// Absent sub-function.
 pub const NO_SUBFUNCTION: u32 = u32::MAX;

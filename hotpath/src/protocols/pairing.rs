@@ -123,6 +123,17 @@ pub enum Again {
     Other,
 }
 
+impl Again {
+    /// What is said of such an answer.
+    #[must_use]
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::Same => "the request was answered before, with the same answer",
+            Self::Other => "the request was answered before, with another answer",
+        }
+    }
+}
+
 /// The requests of one flow that wait, oldest first; never more than [`MAX_WAITING`].
 #[derive(Debug)]
 pub struct Pairing {

@@ -5,6 +5,8 @@ use super::{Budget, Flags, Segment};
 use crate::net::{Arrival, Receiver, Side};
 use crate::words::{ConnectionState, NoticeKind};
 
+/// What is said of a segment that its sender can no longer have sent.
+const STALE: &str = "a segment of the past: its bytes were acknowledged before, and it acknowledges less than its sender had since";
 /// A SYN whose number lies this little before what its side went on to say is a late one.
 const LATE_SYN: i32 = 0xFFFF;
 /// How far from the expected number a reset may be. RFC 5961 wants the exact number; the capture
@@ -217,6 +219,7 @@ impl Connection {
             && peer.lacks(acknowledgment)
             && peer.could_have_sent(acknowledgment)
             && !peer.holds_segments()
+            && !me.gives_up_before(segment.sequence)
             && me.may_block(segment.payload.len(), budget)
         {
             me.block_until(acknowledgment, now);
@@ -228,8 +231,12 @@ impl Connection {
             peer.give_up_to(acknowledgment, &mut Context { side, now, budget, receiver });
             self.release(side.other(), now, budget, receiver);
         }
-        let (_, peer) = self.both(side);
-        peer.note_acknowledgment(acknowledgment);
+        let (me, peer) = self.both(side);
+        if peer.had_acknowledged_more(acknowledgment) && me.is_of_the_past(segment) {
+            receiver.notice(NoticeKind::StaleSegment, side, STALE, now);
+        } else {
+            peer.note_acknowledgment(acknowledgment);
+        }
         peer.settle_in_place(now);
         if place == Place::Nowhere {
             if carries {

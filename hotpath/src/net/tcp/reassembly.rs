@@ -205,7 +205,9 @@ impl Stream {
         if count == 0 {
             return;
         }
-        self.next = self.next.wrapping_add(count);
+        let end = self.next.wrapping_add(count);
+        self.hole = (self.next, end);
+        self.next = end;
         self.tell_gap(u64::from(count), context);
     }
 

@@ -98,6 +98,8 @@ pub(super) struct Stream {
     /// Numbers, from and to (equal for none), behind bytes that were delivered and contradicted:
     /// if those were forged, so was what follows them.
     pub(super) contradicted: (u32, u32),
+    /// Numbers, from and to (equal for none), of the hole that was given up last.
+    pub(super) hole: (u32, u32),
     pub(super) blocked_until: u32,
     pub(super) waiting_since: i64,
     pub(super) marks: Marks,
@@ -140,11 +142,44 @@ impl Stream {
         self.marks.has(Marks::KNOWN) && distance(self.next, acknowledgment) > 0
     }
 
+    /// Whether there is a hole before this number that the other side acknowledged, so that it is
+    /// given up as soon as a segment comes from behind it.
+    pub(super) fn gives_up_before(&self, sequence: u32) -> bool {
+        self.marks.has(Marks::ACKED)
+            && self.lacks(self.acked)
+            && self.past(sequence).is_some_and(|past| past < 0)
+    }
+
     /// Notes what the other side expects next.
     #[inline]
     pub(super) const fn note_acknowledgment(&mut self, acknowledgment: u32) {
         self.acked = acknowledgment;
         self.marks.set(Marks::ACKED);
+    }
+
+    /// Whether the other side said before that it has more than it says now. What a side expects
+    /// never goes back (RFC 9293 section 3.4); what is out of reach is of another connection.
+    pub(super) const fn had_acknowledged_more(&self, acknowledgment: u32) -> bool {
+        let back = distance(acknowledgment, self.acked);
+        self.marks.has(Marks::ACKED) && back > 0 && back.unsigned_abs() <= MAX_AHEAD
+    }
+
+    /// Whether the other side has all that a segment carries, and it was delivered before or
+    /// fills the hole that was given up last.
+    pub(super) fn is_of_the_past(&self, segment: &Segment<'_>) -> bool {
+        let span = (segment.payload.len() as u32).saturating_add(segment.missing);
+        let (start, end) = (segment.sequence, segment.sequence.wrapping_add(span));
+        let unbroken = self.recent.as_ref().map_or(0, |recent| recent.unbroken());
+        let behind = usize::try_from(distance(start, self.next)).ok();
+        let (hole, within) =
+            (self.hole.1.wrapping_sub(self.hole.0), start.wrapping_sub(self.hole.0));
+        let was_missing = within < hole && span <= hole - within;
+        span > 0
+            && self.marks.has(Marks::KNOWN)
+            && self.marks.has(Marks::ACKED)
+            && distance(end, self.acked) >= 0
+            && distance(end, self.next) >= 0
+            && (behind.is_some_and(|behind| behind <= unbroken) || was_missing)
     }
 
     pub(super) const fn is_known(&self) -> bool {

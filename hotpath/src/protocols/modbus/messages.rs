@@ -4,15 +4,13 @@ use super::names::{NO_EXCEPTION_CODE, UMAS, UMAS_ERROR};
 use super::pdu::Objects;
 use super::rules::EXCEPTION;
 use super::{Modbus, SHORT, names, pdu, rules};
-use crate::protocols::pairing::{Again, Answer, OwnedObject, Pairing, Pending};
+use crate::protocols::pairing::{Answer, OwnedObject, Pairing, Pending};
 use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Object, Party, Told, Values};
 use crate::words::{NoticeKind, Role};
 
 const FIELDS: &str = "the PDU ends inside a field";
 const UNLIKE: &str = "the response does not fit what was asked";
 const UNASKED: &str = "no request of this transaction, unit and function waits";
-const TWICE: &str = "the request was answered before, with the same answer";
-const ANOTHER: &str = "the request was answered before, with another answer";
 
 /// An ADU with its framing taken off.
 #[derive(Clone, Copy)]
@@ -102,8 +100,7 @@ impl Modbus {
         };
         let unasked = unasked.then(|| match self.pairing.again(adu.key, adu.pdu, out.now().time) {
             None => UNASKED,
-            Some(Again::Same) => TWICE,
-            Some(Again::Other) => ANOTHER,
+            Some(again) => again.detail(),
         });
         if request.is_some() {
             self.pairing.keep(adu.key, adu.pdu, out.now().time);
