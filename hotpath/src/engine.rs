@@ -156,7 +156,7 @@ impl Engine {
         self.advance(now);
         self.last_frame = frame.number;
         match link::parse(frame) {
-            Ok(packet) => self.packet(&packet, frame.original_length, now),
+            Ok(packet) => self.packet(&packet, frame, now),
             Err(malformed) => self.malformed(malformed, now),
         }
         let (messages, rows) = self.in_tick();

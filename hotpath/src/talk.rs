@@ -101,6 +101,8 @@ pub struct Talk {
     pub ends: [End; 2],
     /// How it is carried.
     pub carrier: Carrier,
+    /// The protocol whose `EtherType` its frames have.
+    pub on_link: Option<&'static Protocol>,
     /// What it is called where nothing decodes it (`tcp`, `udp`, `icmp`, …).
     pub plain: Box<str>,
     /// Conversation id, or [`NONE`] while it is not decided.
@@ -123,6 +125,7 @@ impl Talk {
         Self {
             ends,
             carrier,
+            on_link: None,
             plain: Box::from(plain),
             conversation: NONE,
             accepted: None,
@@ -333,10 +336,13 @@ impl Talk {
         let registered = self.registered().map(|(protocol, _)| protocol);
         let mut open = false;
         for protocol in REGISTRY {
+            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
+            if transport == Transport::Link && !is_registered {
+                continue; // An EtherType belongs to one protocol.
+            }
             let probes = heads
                 .each_ref()
                 .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
-            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
             match verdict(probes, is_registered) {
                 Verdict::Claim => {
                     self.claim(protocol, shown_server(probes), transport, scribe, now);
@@ -475,17 +481,19 @@ impl Talk {
             let owns = |protocol: &&&'static Protocol| match self.carrier {
                 Carrier::Tcp => protocol.tcp_ports.contains(&port),
                 Carrier::Udp => protocol.udp_ports.contains(&port),
-                Carrier::Network | Carrier::Link => false,
+                Carrier::Link => self.on_link.is_some_and(|one| std::ptr::eq(one, **protocol)),
+                Carrier::Network => false,
             };
             REGISTRY.iter().find(owns).map(|protocol| (*protocol, side))
         })
     }
 
-    const fn transport(&self) -> Option<Transport> {
+    fn transport(&self) -> Option<Transport> {
         match self.carrier {
             Carrier::Tcp => Some(Transport::Tcp),
             Carrier::Udp => Some(Transport::Udp),
-            Carrier::Network | Carrier::Link => None,
+            Carrier::Link => self.on_link.map(|_| Transport::Link),
+            Carrier::Network => None,
         }
     }
 }

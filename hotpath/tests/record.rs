@@ -13,6 +13,7 @@ static PROTOCOL: Protocol = Protocol {
     name: "tested",
     tcp_ports: &[],
     udp_ports: &[],
+    link: None,
     probe: |_, _| Probe::No,
     decoder: modbus::PROTOCOL.decoder,
     function_name: |function, _| (function == 1).then_some("Say \"it\""),
