@@ -529,7 +529,7 @@ impl ValueKind {
             Self::Bit | Self::Unsigned => raw as f64,
             Self::Signed => raw as i64 as f64,
             Self::Float => f64::from_bits(raw),
-            Self::Text => f64::NAN,
+            Self::Text | Self::Time => f64::NAN,
         }
     }
 }

@@ -90,6 +90,8 @@ words! {
         Float = "float",
         /// Text; `raw` is unused.
         Text = "text",
+        /// A moment; `raw` holds nanoseconds since the epoch, in two's complement.
+        Time = "time",
     }
 }
 
@@ -154,5 +156,7 @@ words! {
         TimeRanBack = "time-ran-back",
         /// The capture file is damaged from here on.
         CaptureDamaged = "capture-damaged",
+        /// Numbers that do not follow from those that one sender gave before.
+        OutOfSequence = "out-of-sequence",
     }
 }

@@ -6,11 +6,13 @@
 
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
+pub mod iec61850;
 pub mod modbus;
 pub mod pairing;
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL];
+pub static REGISTRY: &[&Protocol] =
+    &[&modbus::PROTOCOL, &iec61850::goose::PROTOCOL, &iec61850::sv::PROTOCOL];
 
 /// The protocol that frames of this `EtherType` carry, and how.
 #[must_use]

@@ -1,0 +1,100 @@
+//! Publishers of IEC 61850 on the link layer: GOOSE (8-1) and Sampled Values (9-2).
+//!
+//! Both begin with the same header (IEC 61850-8-1 and 9-2, annex C): APPID, length, two reserved
+//! fields; then an APDU in BER. What is behind the length is padding, or the trailer of a
+//! redundant network (IEC 62439-3). Whoever sends is the client, the group is the server, and the
+//! APPID its port.
+//!
+//! The same over UDP (R-GOOSE, R-SV: IEC 61850-90-5) is not understood.
+
+mod ber;
+pub mod goose;
+mod numbering;
+pub mod sv;
+
+use self::ber::Element;
+use crate::bytes::{Cursor, Short};
+use crate::protocols::{Object, Party, Probe, Transport, Value};
+use crate::words::{Access, ValueKind};
+
+/// Bytes of the header; its length field counts them too.
+const HEADER: usize = 8;
+/// Reserved 1: the message is of a test device (edition 2).
+const SIMULATED: u16 = 0x8000;
+
+const LONGER: &str = "the length field exceeds the frame";
+const SHORTER: &str = "the length field is less than the header";
+const FIELD: &str = "a field is not well-formed";
+const MISSING: &str = "a mandatory field is missing";
+const TWICE: &str = "a field is given twice";
+const REST: &str = "bytes follow the APDU within the length";
+
+/// The header of a frame, and what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pdu<'a> {
+    is_simulated: bool,
+    /// Tag and content of the APDU.
+    apdu: Element<'a>,
+    /// Bytes without padding.
+    length: usize,
+    /// What is wrong with the header.
+    fault: Option<&'static str>,
+}
+
+impl<'a> Pdu<'a> {
+    /// Reads a header; `None` where no APDU follows it.
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(bytes);
+        let fields = |cursor: &mut Cursor<'_>| {
+            cursor.skip(2)?; // the APPID: the port
+            let (length, reserved) = (cursor.u16_be()?, cursor.u16_be()?);
+            cursor.skip(2)?;
+            Ok::<_, Short>((usize::from(length), reserved))
+        };
+        let (length, reserved) = fields(&mut cursor).ok()?;
+        let rest = cursor.rest();
+        let mut fault = (length < HEADER).then_some(SHORTER);
+        let body = length.checked_sub(HEADER).and_then(|length| rest.get(..length));
+        if body.is_none() {
+            fault = fault.or(Some(LONGER));
+        }
+        let mut cursor = Cursor::new(body.unwrap_or(rest));
+        let apdu = ber::element(&mut cursor)?;
+        if body.is_some() && !cursor.is_empty() {
+            fault = fault.or(Some(REST));
+        }
+        let length = if body.is_some() { length } else { bytes.len() };
+        Some(Self { is_simulated: reserved & SIMULATED != 0, apdu, length, fault })
+    }
+}
+
+/// The APPID.
+fn appid(_: u16, payload: &[u8]) -> u16 {
+    payload.first_chunk().copied().map_or(0, u16::from_be_bytes)
+}
+
+/// See [`crate::protocols::Protocol::probe`]: a sound header, and an APDU with one of these tags.
+fn probe(transport: Transport, head: &[u8], tags: &[u8]) -> Probe {
+    match Pdu::read(head) {
+        Some(pdu) if transport == Transport::Link && pdu.fault.is_none() => {
+            let is_known = tags.contains(&pdu.apdu.tag) && !pdu.apdu.content.is_empty();
+            if is_known { Probe::Yes(Some(Party::Client)) } else { Probe::No }
+        }
+        _ => Probe::No,
+    }
+}
+
+/// One object of a publisher, addressed by place from 1 on; alone at 0.
+const fn object(kind: u16, name: Option<&str>, places: u32) -> Object<'_> {
+    let address = if places == ALONE { 0 } else { 1 };
+    let count = if places == ALONE { 1 } else { places };
+    Object { kind, address, count, access: Access::Report, status: 0, name }
+}
+
+/// Of [`object`]: it is one value, not a list.
+const ALONE: u32 = 0;
+
+/// A value that is the only one of its object.
+const fn value(object: u16, kind: ValueKind, raw: u64) -> Value<'static> {
+    Value { object, offset: 0, kind, raw, text: None, quality: 0, source_time: 0 }
+}
