@@ -6,6 +6,7 @@ mod connections;
 mod floods;
 mod frames;
 mod heard;
+mod links;
 mod naming;
 mod properties;
 mod seconds;
