@@ -37,6 +37,7 @@ SORTS: Mapping[str, str] = {
     "unasked-response": "unasked-response",
     "foreign-protocol": "foreign",
     "overlap-disagrees": "overlap",
+    "out-of-sequence": "sequence",
 }
 """What becomes of a notice. Others tell of loss, of our bounds, or of silence, not of a sender."""
 LOSS_CAUSES = ("malformed", "unasked-response", "foreign")
@@ -63,6 +64,7 @@ _WHAT = {
     "unasked-response": "answers that nobody asked for",
     "foreign": "something else than the protocol of the port",
     "overlap": "data twice, with different content",
+    "sequence": "messages whose numbers do not follow from each other",
 }
 
 
@@ -317,7 +319,7 @@ def _is_weak(one: _Broken, usual: int, *, is_client: bool) -> bool:
     unless it was learned to err.
     """
     sort = one.sender.sort
-    if sort in {"foreign", "overlap"} and not usual:
+    if sort in {"foreign", "overlap", "sequence"} and not usual:
         return False
     if sort == "malformed" and is_client and not usual:
         return False

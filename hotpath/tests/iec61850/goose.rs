@@ -93,7 +93,7 @@ fn every_other_field_is_mandatory() {
 fn no_field_comes_twice_and_none_is_empty() {
     let fields = Goose::default().fields();
     for field in &fields {
-        let more = [&fields[..], &[field.clone()]].concat();
+        let more = [&fields[..], std::slice::from_ref(field)].concat();
         assert_eq!(told(&of_fields(0, &more)).1[0].1, "a field is given twice");
     }
     for place in [1, 4, 5, 6, 7, 8, 9, 10] {
@@ -150,7 +150,7 @@ fn every_type_of_data() {
     let expected = [
         entry(1, ValueKind::Bit, 0),
         entry(2, ValueKind::Unsigned, 0x0100),
-        entry(3, ValueKind::Signed, (-200_i64) as u64),
+        entry(3, ValueKind::Signed, u64::MAX - 199),
         entry(4, ValueKind::Unsigned, 0xFFFF_FFFF),
         entry(5, ValueKind::Float, 42_f64.to_bits()),
         entry(6, ValueKind::Float, 42_f64.to_bits()),

@@ -32,6 +32,7 @@ pub struct Recorder {
     pub noticed: Vec<(NoticeKind, String)>,
     pub facts: Vec<(&'static str, String)>,
     pub time: i64,
+    earlier: Option<Told>,
 }
 
 impl Emit for Recorder {
@@ -65,9 +66,21 @@ impl Emit for Recorder {
         self.said.len() as u64
     }
 
+    /// What does not follow from an earlier message is told of both, and kept once here.
     fn notice(&mut self, _: Party, kind: NoticeKind, detail: &str, of: Option<Told>) {
-        assert_eq!(of, None);
-        self.noticed.push((kind, detail.to_owned()));
+        assert_eq!(of.is_some(), kind == NoticeKind::OutOfSequence);
+        let Some(told) = of else {
+            self.noticed.push((kind, detail.to_owned()));
+            return;
+        };
+        match self.earlier.take() {
+            None => self.earlier = Some(told),
+            Some(earlier) => {
+                assert!(earlier.id < told.id && earlier.time <= told.time);
+                assert_eq!((told.id, told.time), (self.said.len() as u64, self.time));
+                self.noticed.push((kind, detail.to_owned()));
+            }
+        }
     }
 
     fn fact(&mut self, about: Party, key: &'static str, value: &str) {
@@ -89,7 +102,7 @@ pub struct Flow {
 impl Flow {
     pub fn new(protocol: &'static Protocol) -> Self {
         let (said, noticed, facts) = (Vec::new(), Vec::new(), Vec::new());
-        let out = Recorder { protocol, said, noticed, facts, time: 1_000_000_000 };
+        let out = Recorder { protocol, said, noticed, facts, time: 1_000_000_000, earlier: None };
         Self { decoder: (protocol.decoder)(Transport::Link), out }
     }
 

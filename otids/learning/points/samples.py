@@ -7,8 +7,10 @@ import numpy as np
 
 from otids.traffic import ACCESSES, REQUEST, VALUE_KINDS, Array, Mask, Tick
 
-READ = ACCESSES.index("read")
-BIT, UNSIGNED, TEXT = (VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text"))
+READ, REPORT = (ACCESSES.index(access) for access in ("read", "report"))
+BIT, UNSIGNED, TEXT, TIME = (
+    VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text", "time")
+)
 _CHANGES = np.array([access in {"write", "control"} for access in ACCESSES])
 
 
@@ -41,7 +43,7 @@ class Samples:
 def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     """What was read, and what was written; None: nothing.
 
-    Read are values of good answers and reports. Written are values of requests, whatever came
+    Read are values of good answers and reports, but for moments. Written are values of requests, whatever came
     of them.
     """
     tables, symbols = tick.tables, tick.names.symbols
@@ -57,11 +59,13 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     message = place.view(np.int64)
     symbol = messages.symbol[message].astype(np.int64)
     role = symbols.role[symbol]
-    is_read = (items.access == READ) & (symbols.status[symbol] == 0) & (role != REQUEST)
+    is_read = (items.access == READ) | (items.access == REPORT)
+    is_read &= (symbols.status[symbol] == 0) & (role != REQUEST)
     if np.count_nonzero(items.status):
         is_read &= items.status == 0
     number = values.item - np.uint64(tick.first_item)
     beyond = number >= touched
+    beyond |= values.kind == TIME  # when something happened is no state of the process
     if np.count_nonzero(beyond):
         inside = np.flatnonzero(~beyond)
         values, number = type(values)(*_columns(values, inside)), number[inside]

@@ -14,7 +14,7 @@ pub mod sv;
 
 use self::ber::Element;
 use crate::bytes::{Cursor, Short};
-use crate::protocols::{Object, Party, Probe, Transport, Value};
+use crate::protocols::{Emit, Object, Party, Probe, Told, Transport, Value};
 use crate::words::{Access, ValueKind};
 
 /// Bytes of the header; its length field counts them too.
@@ -97,4 +97,10 @@ const ALONE: u32 = 0;
 /// A value that is the only one of its object.
 const fn value(object: u16, kind: ValueKind, raw: u64) -> Value<'static> {
     Value { object, offset: 0, kind, raw, text: None, quality: 0, source_time: 0 }
+}
+
+/// The message with this id, which the present frame completed.
+fn told(id: u64, out: &dyn Emit) -> Told {
+    let now = out.now();
+    Told { id, frame: now.frame, time: now.time }
 }

@@ -13,11 +13,12 @@ mod data;
 mod names;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use self::data::Entries;
 use super::ber::{self, Element};
-use super::numbering::{Mark, Numbering, Wrong};
-use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, value};
+use super::numbering::{Mark, Numbering};
+use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, told, value};
 use crate::bytes::Cursor;
 use crate::protocols::{
     Decoder, Emit, Link, Message, NO_SUBFUNCTION, Object, Party, Protocol, Step, Value,
@@ -161,17 +162,17 @@ impl Goose {
         }
         let is_simulated = pdu.is_simulated || fields.simulation == Some(1);
         let block = fields.block.as_deref();
-        let mut told = Told::new(block);
-        told.list(names::ENTRY, entries.places, &entries.values());
-        told.number(names::STATE, fields.state, moment);
-        told.number(names::SEQUENCE, fields.sequence, 0);
-        told.number(names::LIVE, fields.live, 0);
-        told.number(names::REVISION, fields.revision, 0);
-        told.number(names::ENTRIES, fields.entries, 0);
-        told.number(names::CLOCK, fields.time.map(|_| u64::from(clock)), 0);
-        told.text(names::DATA_SET, fields.data_set.as_deref());
-        told.text(names::ID, fields.id.as_deref());
-        out.message(
+        let mut contents = Contents::new(block);
+        contents.list(names::ENTRY, entries.places, &entries.values());
+        contents.number(names::STATE, fields.state, moment);
+        contents.number(names::SEQUENCE, fields.sequence, 0);
+        contents.number(names::LIVE, fields.live, 0);
+        contents.number(names::REVISION, fields.revision, 0);
+        contents.number(names::ENTRIES, fields.entries, 0);
+        contents.number(names::CLOCK, fields.time.map(|_| u64::from(clock)), 0);
+        contents.text(names::DATA_SET, fields.data_set.as_deref());
+        contents.text(names::ID, fields.id.as_deref());
+        let id = out.message(
             from,
             &Message {
                 role: Role::Report,
@@ -180,8 +181,8 @@ impl Goose {
                 subfunction: names::state(is_simulated, fields.commissioning == Some(1)),
                 unit: 0,
                 status: 0,
-                objects: &told.objects,
-                values: &told.values,
+                objects: &contents.objects,
+                values: &contents.values,
                 reply_to: None,
                 length: pdu.length as u32,
             },
@@ -189,62 +190,57 @@ impl Goose {
         if let Some(detail) = fault {
             out.notice(from, NoticeKind::MalformedPdu, detail, None);
         }
-        self.follow(from, &fields, out);
+        self.follow(from, id, &fields, out);
     }
 
     /// Holds the numbers against those that came before.
-    fn follow(&mut self, from: Party, fields: &Fields<'_>, out: &mut dyn Emit) {
+    fn follow(&mut self, from: Party, id: u64, fields: &Fields<'_>, out: &mut dyn Emit) {
         let (Some(block), Some(state), Some(number)) =
             (fields.block.as_deref(), fields.state, fields.sequence)
         else {
             return;
         };
         let digest = self.numbering.digest(fields.data.unwrap_or_default());
-        let mark =
-            Mark { state: state as u32, number: number as u32, digest, time: out.now().time };
-        let (is_new, wrong) = self.numbering.follow(block, mark, order);
+        let mark = Mark { state: state as u32, number: number as u32, digest, told: told(id, out) };
+        let is_new = self.numbering.follow((from, block), mark, order, out);
         if let (true, Some((device, _))) = (is_new, block.split_once('/')) {
             out.fact(from, "name", device);
-        }
-        if let Some((kind, detail)) = wrong {
-            out.notice(from, kind, detail, None);
         }
     }
 }
 
 /// See [`super::numbering::Rule`]: a change of the data is a new state, and numbers its messages
 /// from 0; a publisher that starts begins with state 1 (IEC 61850-8-1, clause 18.1.2.5).
-fn order(last: &Mark, mark: &Mark, pace: i64) -> Option<Wrong> {
+fn order(last: &Mark, mark: &Mark, pace: i64) -> Option<&'static str> {
     const CHANGED: &str = "the data changed without a new state number";
     const TWO: &str = "one sequence number comes with different data";
+    const AGAIN: &str = "a sequence number comes twice";
     const BACK: &str = "the sequence number runs back";
     const STATE: &str = "the state number runs back";
-    let broken = |detail| Some((NoticeKind::OutOfSequence, detail));
-    let elapsed = mark.time.saturating_sub(last.time);
+    let is_changed = mark.digest != last.digest;
     if mark.state != last.state {
-        let is_restart = mark.state <= 1 && mark.number <= 1 && elapsed > pace.saturating_mul(2);
-        let is_full = last.state == u32::MAX;
-        return if mark.state > last.state || is_restart || is_full { None } else { broken(STATE) };
+        let is_paused = mark.since(last) > pace.saturating_mul(2);
+        let is_restart = mark.state <= 1 && mark.number <= 1 && is_paused;
+        let is_sound = mark.state > last.state || is_restart || last.state == u32::MAX;
+        return (!is_sound).then_some(STATE);
     }
     match mark.number.cmp(&last.number) {
-        std::cmp::Ordering::Equal if mark.digest != last.digest => broken(TWO),
-        // Repeated later than a copy would come: by somebody else, or by one that does not count.
-        std::cmp::Ordering::Equal => broken("a sequence number comes twice"),
-        std::cmp::Ordering::Less if last.number == u32::MAX => None,
-        std::cmp::Ordering::Less => broken(BACK),
-        std::cmp::Ordering::Greater if mark.digest != last.digest => broken(CHANGED),
-        std::cmp::Ordering::Greater => None,
+        Ordering::Equal if is_changed => Some(TWO),
+        // Later than a copy would come: from somebody else, or from one that does not count.
+        Ordering::Equal => Some(AGAIN),
+        Ordering::Less => (last.number != u32::MAX).then_some(BACK),
+        Ordering::Greater => is_changed.then_some(CHANGED),
     }
 }
 
 /// The objects and values of a message, as they come together.
-struct Told<'a> {
+struct Contents<'a> {
     name: Option<&'a str>,
     objects: Vec<Object<'a>>,
     values: Vec<Value<'a>>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Contents<'a> {
     fn new(name: Option<&'a str>) -> Self {
         Self { name, objects: Vec::with_capacity(9), values: Vec::with_capacity(24) }
     }

@@ -15,8 +15,8 @@ mod names;
 
 use self::asdu::{Asdu, Samples};
 use super::ber;
-use super::numbering::{Mark, Numbering, Wrong};
-use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, value};
+use super::numbering::{Mark, Numbering};
+use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, told, value};
 use crate::bytes::Cursor;
 use crate::protocols::{
     Decoder, Emit, Link, Message, NO_SUBFUNCTION, Party, Protocol, Step, Value,
@@ -135,7 +135,7 @@ impl Sv {
             values = &with_text;
             used += 1;
         }
-        out.message(
+        let id = out.message(
             from,
             &Message {
                 role: Role::Report,
@@ -153,11 +153,8 @@ impl Sv {
         fault = fault.or_else(|| asdu.is_short().then_some(MISSING));
         if let (Some(name), Some(number)) = (name, asdu.count) {
             let digest = self.numbering.digest(asdu.data.unwrap_or_default());
-            let mark = Mark { state: 0, number: number as u32, digest, time: out.now().time };
-            let (_, wrong) = self.numbering.follow(name, mark, order);
-            if let Some((kind, detail)) = wrong {
-                out.notice(from, kind, detail, None);
-            }
+            let mark = Mark { state: 0, number: number as u32, digest, told: told(id, out) };
+            self.numbering.follow((from, name), mark, order, out);
         }
         fault
     }
@@ -165,15 +162,14 @@ impl Sv {
 
 /// See [`super::numbering::Rule`]: samples are counted, from 0 again at each second (or wherever
 /// the publisher's count ends); after lost ones it is seen by the time that they took.
-fn order(last: &Mark, mark: &Mark, pace: i64) -> Option<Wrong> {
+fn order(last: &Mark, mark: &Mark, pace: i64) -> Option<&'static str> {
     const TWO: &str = "one sample number comes with different values";
     const AGAIN: &str = "a sample number comes twice";
     const BACK: &str = "the sample number runs back";
-    let broken = |detail| Some((NoticeKind::OutOfSequence, detail));
     if mark.number == last.number {
-        return broken(if mark.digest == last.digest { AGAIN } else { TWO });
+        return Some(if mark.digest == last.digest { AGAIN } else { TWO });
     }
-    let elapsed = mark.time.saturating_sub(last.time);
-    let is_paused = pace == 0 || elapsed >= pace.saturating_add(pace / 2);
-    if mark.number > last.number || mark.number == 0 || is_paused { None } else { broken(BACK) }
+    let is_paused = pace == 0 || mark.since(last) >= pace.saturating_add(pace / 2);
+    let is_sound = mark.number > last.number || mark.number == 0 || is_paused;
+    (!is_sound).then_some(BACK)
 }

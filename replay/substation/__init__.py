@@ -1,0 +1,1 @@
+"""A substation that publishes: GOOSE and Sampled Values."""
