@@ -67,6 +67,7 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group build -o requirements/build.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group substation -o requirements/substation.txt
 
 LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 

@@ -169,10 +169,13 @@ fn values_of_every_kind() {
         (0..).zip(numbers).map(|(at, (kind, raw))| value(0, at, kind, raw)).collect();
     values.push(Value { text: Some("on"), ..value(0, 14, ValueKind::Text, 0) });
     values.push(value(0, 15, ValueKind::Text, 0));
+    values.push(value(0, 16, ValueKind::Time, 1_700_000_000_000_000_007));
+    values.push(value(0, 17, ValueKind::Time, u64::MAX)); // a nanosecond before the epoch
     assert_eq!(
         values_of(1, &values),
         "[[0,1,1,18446744073709551615,-1,-9223372036854775808,0.1,20.0,1e300,-5e-324,-0.0,\
-         \"NaN\",\"Infinity\",\"-Infinity\",\"on\",\"\"]]"
+         \"NaN\",\"Infinity\",\"-Infinity\",\"on\",\"\",\"2023-11-14T22:13:20.000000007Z\",\
+         \"1969-12-31T23:59:59.999999999Z\"]]"
     );
 }
 

@@ -15,7 +15,7 @@ from otids.detectors.policy import MOST_FINDINGS, Policy
 from otids.resources import data_folder
 from otids.rules.files import RuleError
 from otids.rules.policies import load_policies
-from otids.traffic import function_name, status_name
+from otids.traffic import NO_SUBFUNCTION, function_name, status_name
 
 ATTACKER = "10.0.0.66"
 REGISTER = "holding-register"
@@ -91,6 +91,31 @@ def test_shipped_rules_tell_of_dangerous_operations(
     assert finding.observed.endswith(f"to unit 7 of {PLC}")
     assert finding.expected
     assert finding.baseline[0].startswith(f"rule {rule_id} (modbus.toml:")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "function", "subfunction", "kinds"),
+    [
+        ("goose", 1, 1, ["policy.goose-simulated"]),
+        ("goose", 1, 2, ["policy.goose-needs-commissioning"]),
+        ("goose", 1, 3, ["policy.goose-needs-commissioning", "policy.goose-simulated"]),
+        ("goose", 1, NO_SUBFUNCTION, []),
+        ("goose", 0, 1, []),  # a request of GSE management
+        ("sv", 0, 1, ["policy.sv-simulated"]),
+        ("sv", 0, NO_SUBFUNCTION, []),
+    ],
+)
+def test_shipped_rules_tell_of_publishers(
+    protocol: str, function: int, subfunction: int, kinds: list[str]
+) -> None:
+    wire = Wire(protocol=protocol)
+    entry = Touch("state-number", name="IED1LD0/LLN0$GO$gcb1", access="report", values=(1,))
+    wire.report(
+        0.0, function, entry, subfunction=subfunction, from_client=True, unit=0, activity="report"
+    )
+    found = judge(shipped(), wire)
+    assert sorted(finding.kind for finding in found) == kinds
+    assert all(str(finding.source) == HMI for finding in found)
 
 
 def test_shipped_rules_are_quiet_about_the_rest() -> None:
