@@ -70,6 +70,10 @@ DTYPES = {
 }
 
 
+class Numbered(int):
+    """The place of a message in its series."""
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """A range of objects that a message touches, and the values it carries for them."""
@@ -347,6 +351,8 @@ class Wire:
             kind, number, raw = "bit", float(value), int(value)
         elif isinstance(value, int):
             kind, number, raw = "unsigned", float(value), value
+            if isinstance(value, Numbered):
+                kind = "sequence"
         else:
             kind, number, raw = "float", value, int(np.float64(value).view(np.uint64))
         self._add(

@@ -318,7 +318,7 @@ fn skip(lines: &mut Vec<u8>, count: usize) {
 fn spell(lines: &mut Vec<u8>, value: &Value<'_>) {
     match value.kind {
         ValueKind::Bit => put(lines, if value.raw == 0 { "0" } else { "1" }),
-        ValueKind::Unsigned => match u16::try_from(value.raw) {
+        ValueKind::Unsigned | ValueKind::Sequence => match u16::try_from(value.raw) {
             Ok(word) => number16(lines, word),
             Err(_) => number(lines, value.raw),
         },

@@ -22,7 +22,7 @@ NOMINAL = (600, 600, 600, 0, 63_500, 63_500, 63_500, 0)
 """Amplitudes of three currents and three voltages, each with their sum."""
 
 
-def _parameters(appid: int, last: int, kind: int) -> Any:  # noqa: ANN401 - of a binding without types
+def _parameters(appid: int, last: int, kind: int) -> Any:
     parameters = stack.CommParameters()
     parameters.appId = appid
     parameters.vlanId = 0
@@ -72,7 +72,7 @@ class Goose:
 
     def simulate(self) -> None:
         """Mark what follows as simulated."""
-        stack.GoosePublisher_setSimulation(self.publisher, True)  # noqa: FBT003 - a C function
+        stack.GoosePublisher_setSimulation(self.publisher, True)
 
     def publish(self, now: float) -> None:
         """Publish once more, and say when it is due again."""

@@ -38,6 +38,8 @@ MACS = {
 }
 SETTLE_SECONDS = 2.0
 OPEN, CLOSED = 1, 2
+EVENT_SECONDS = 14, 22
+"""From one event to the next."""
 
 Attack = Callable[["Substation", float], Iterator[float]]
 """Does its next step and yields when to go on; the end of it is the end of the attack."""
@@ -118,7 +120,7 @@ def silenced(plant: Substation, now: float) -> Iterator[float]:
 
 
 SCENARIOS: dict[str, tuple[float, int, tuple[Attack, ...]]] = {
-    "substation": (150.0, 1, ()),
+    "substation": (240.0, 1, ()),
     "substation-attacks": (110.0, 2, (trip, replayed, simulated, injected, silenced)),
 }
 """Seconds, seed, attacks."""
@@ -161,7 +163,7 @@ def build() -> None:
 
 
 def ip(*words: str) -> None:
-    """Run ip(8)."""
+    """Run the command ip."""
     subprocess.run(["ip", *words], check=True)
 
 
@@ -184,7 +186,7 @@ def run(seconds: float, seed: int, attacks: tuple[Attack, ...]) -> list[tuple[fl
                 one.positions = [rng.choice((OPEN, CLOSED)) for _ in one.positions]
                 one.current = round(rng.uniform(400, 600), 1)
                 one.event(now)
-            next_event = now + rng.uniform(4, 8)
+            next_event = now + rng.uniform(*EVENT_SECONDS)
         if steps is None and queue and now >= queue[0][0]:
             began, attack = now, queue.pop(0)[1]
             name, steps, wake = attack.__name__, attack(plant, now), now

@@ -109,7 +109,7 @@ def test_shipped_rules_tell_of_publishers(
     protocol: str, function: int, subfunction: int, kinds: list[str]
 ) -> None:
     wire = Wire(protocol=protocol)
-    entry = Touch("state-number", name="IED1LD0/LLN0$GO$gcb1", access="report", values=(1,))
+    entry = Touch("data-set", name="IED1LD0/LLN0$GO$gcb1", access="report", values=("DS1",))
     wire.report(
         0.0, function, entry, subfunction=subfunction, from_client=True, unit=0, activity="report"
     )

@@ -156,7 +156,8 @@ def _values(record: Record) -> dict[str, list[Any]]:
 def _name(record: Record) -> str | None:
     names = {item.get("name") for item in record["items"]}
     assert len(names) == 1, "all objects of a publisher have one name"
-    return next(iter(names))
+    name: str | None = next(iter(names))
+    return name
 
 
 def _one(values: dict[str, list[Any]], kind: str) -> object:
@@ -179,7 +180,7 @@ def _packets(capture: Path, protocol: str) -> Iterator[Element]:
         ) as tshark,
     ):
         assert tshark.stdout is not None
-        for _, element in iterparse(tshark.stdout):
+        for _, element in iterparse(tshark.stdout):  # noqa: S314 - what tshark writes is well-formed
             if element.tag == "packet":
                 yield element
                 element.clear()

@@ -43,12 +43,13 @@ fn every_field() {
     assert!(said.objects.iter().all(|object| object.3 == BLOCK));
     assert_eq!(said.source_time, 1_725_084_164_500_000_000);
     let alone = |kind, raw| (kind, 0, ValueKind::Unsigned, raw, String::new(), 0);
+    let numbered = |kind, raw| (kind, 0, ValueKind::Sequence, raw, String::new(), 0);
     let text = |kind, text: &str| (kind, 0, ValueKind::Text, 0, text.to_owned(), 0);
     let expected = [
         entry(1, ValueKind::Bit, 1),
         entry(2, ValueKind::Unsigned, 0b10),
-        alone("state-number", 5),
-        alone("sequence-number", 100),
+        numbered("state-number", 5),
+        numbered("sequence-number", 100),
         alone("time-allowed-to-live", 2_000),
         alone("configuration-revision", 200),
         alone("number-of-entries", 2),
@@ -218,20 +219,14 @@ fn the_number_of_entries_is_held_against_the_data() {
 #[test]
 fn a_length_that_is_wrong_is_noticed_and_the_message_told() {
     let right = Goose::default().frame();
-    for (length, detail) in [
-        (right.len() as u16 + 1, "the length field exceeds the frame"),
-        (3, "the length field is less than the header"),
-    ] {
+    for length in [0, 8, right.len() as u16 - 4, right.len() as u16 + 1, u16::MAX] {
         let mut frame = right.clone();
         frame[2..4].copy_from_slice(&length.to_be_bytes());
-        let (said, noticed) = told(&frame);
-        assert_eq!(noticed[0].1, detail);
+        let (said, noticed) = told(&padded(&frame));
+        assert_eq!(noticed[0].1, "the length field does not fit the APDU");
         assert_eq!(said.numbers("state-number"), [5]);
+        assert_eq!(said.length as usize, right.len());
     }
-    let mut longer = [&right[..], &[0; 4]].concat();
-    let length = longer.len() as u16;
-    longer[2..4].copy_from_slice(&length.to_be_bytes());
-    assert_eq!(told(&longer).1[0].1, "bytes follow the APDU within the length");
 }
 
 #[test]

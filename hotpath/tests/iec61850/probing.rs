@@ -28,9 +28,8 @@ fn their_own() {
 
 #[test]
 fn something_else() {
-    let mut longer = Goose::default().frame();
-    longer[3] += 1;
-    let others: [&[u8]; 9] = [
+    let cut = Goose::default().frame();
+    let others: [&[u8]; 10] = [
         b"",
         b"GET / HTTP/1.1\r\n",
         &[0x16, 0x03, 0x01, 0x00, 0xC8, 0x01, 0x00, 0x00, 0xC4], // TLS
@@ -39,7 +38,8 @@ fn something_else() {
         &[0; 46],
         &[0xFF; 60],
         &framed(0, &tlv(0x61, &[])),
-        &longer,
+        &framed(0, &tlv(0x61, &tlv(0x81, &[1]))),
+        &cut[..cut.len() - 1],
     ];
     for bytes in others {
         for protocol in [&goose::PROTOCOL, &sv::PROTOCOL] {

@@ -8,9 +8,9 @@ import numpy as np
 from otids.traffic import ACCESSES, REQUEST, VALUE_KINDS, Array, Mask, Tick
 
 READ, REPORT = (ACCESSES.index(access) for access in ("read", "report"))
-BIT, UNSIGNED, TEXT, TIME = (
-    VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text", "time")
-)
+BIT, UNSIGNED, TEXT = (VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text"))
+_IS_STATE = np.array([kind not in {"time", "sequence"} for kind in VALUE_KINDS])
+"""Moments, and places of messages in their series, say nothing of the process."""
 _CHANGES = np.array([access in {"write", "control"} for access in ACCESSES])
 
 
@@ -43,7 +43,8 @@ class Samples:
 def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     """What was read, and what was written; None: nothing.
 
-    Read are values of good answers and reports, but for moments. Written are values of requests, whatever came
+    Read are values of good answers and reports, but for moments and numbers
+    of messages. Written are values of requests, whatever came
     of them.
     """
     tables, symbols = tick.tables, tick.names.symbols
@@ -65,7 +66,7 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
         is_read &= items.status == 0
     number = values.item - np.uint64(tick.first_item)
     beyond = number >= touched
-    beyond |= values.kind == TIME  # when something happened is no state of the process
+    beyond |= ~_IS_STATE[values.kind]
     if np.count_nonzero(beyond):
         inside = np.flatnonzero(~beyond)
         values, number = type(values)(*_columns(values, inside)), number[inside]

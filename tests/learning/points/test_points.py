@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ticks import Touch, Wire, reads, writes
+from ticks import Numbered, Touch, Wire, reads, writes
 
 from otids.detectors.base import Quarantine
 from otids.detectors.values import Values
@@ -49,14 +49,15 @@ def learned(
     return values
 
 
-def test_what_is_reported_is_learned_and_moments_are_not() -> None:
+def test_what_is_reported_is_learned_but_moments_and_numbers_of_messages() -> None:
     values, wire = Values(), Wire(protocol="goose")
     values.begin_learning()
     start = datetime(2026, 3, 1, tzinfo=UTC)
     for second in range(40):
         moment = start + timedelta(seconds=second)
         entry = Touch("data-set-entry", 1, 2, "report", values=(second % 5, moment))
-        wire.report(second, 1, entry, unit=0, from_client=True)
+        number = Touch("state-number", access="report", values=(Numbered(second),))
+        wire.report(second, 1, entry, number, unit=0, from_client=True)
     for tick in wire.ticks():
         values.judge(tick)
         values.learn(tick, Quarantine(tick, []))

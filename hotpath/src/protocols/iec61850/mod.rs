@@ -17,17 +17,13 @@ use crate::bytes::{Cursor, Short};
 use crate::protocols::{Emit, Object, Party, Probe, Told, Transport, Value};
 use crate::words::{Access, ValueKind};
 
-/// Bytes of the header; its length field counts them too.
-const HEADER: usize = 8;
 /// Reserved 1: the message is of a test device (edition 2).
 const SIMULATED: u16 = 0x8000;
 
-const LONGER: &str = "the length field exceeds the frame";
-const SHORTER: &str = "the length field is less than the header";
+const LENGTH: &str = "the length field does not fit the APDU";
 const FIELD: &str = "a field is not well-formed";
 const MISSING: &str = "a mandatory field is missing";
 const TWICE: &str = "a field is given twice";
-const REST: &str = "bytes follow the APDU within the length";
 
 /// The header of a frame, and what it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +38,9 @@ struct Pdu<'a> {
 }
 
 impl<'a> Pdu<'a> {
-    /// Reads a header; `None` where no APDU follows it.
+    /// Reads a header and the APDU behind it; `None` where none that is whole follows. Some
+    /// publishers count wrongly: the APDU's own length is what counts.
+    #[inline]
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut cursor = Cursor::new(bytes);
         let fields = |cursor: &mut Cursor<'_>| {
@@ -51,19 +49,10 @@ impl<'a> Pdu<'a> {
             cursor.skip(2)?;
             Ok::<_, Short>((usize::from(length), reserved))
         };
-        let (length, reserved) = fields(&mut cursor).ok()?;
-        let rest = cursor.rest();
-        let mut fault = (length < HEADER).then_some(SHORTER);
-        let body = length.checked_sub(HEADER).and_then(|length| rest.get(..length));
-        if body.is_none() {
-            fault = fault.or(Some(LONGER));
-        }
-        let mut cursor = Cursor::new(body.unwrap_or(rest));
+        let (claimed, reserved) = fields(&mut cursor).ok()?;
         let apdu = ber::element(&mut cursor)?;
-        if body.is_some() && !cursor.is_empty() {
-            fault = fault.or(Some(REST));
-        }
-        let length = if body.is_some() { length } else { bytes.len() };
+        let length = bytes.len() - cursor.remaining();
+        let fault = (claimed != length).then_some(LENGTH);
         Some(Self { is_simulated: reserved & SIMULATED != 0, apdu, length, fault })
     }
 }
@@ -73,15 +62,16 @@ fn appid(_: u16, payload: &[u8]) -> u16 {
     payload.first_chunk().copied().map_or(0, u16::from_be_bytes)
 }
 
-/// See [`crate::protocols::Protocol::probe`]: a sound header, and an APDU with one of these tags.
+/// See [`crate::protocols::Protocol::probe`]: one of these APDUs is there as a whole, and begins with
+/// the field that all of them begin with.
 fn probe(transport: Transport, head: &[u8], tags: &[u8]) -> Probe {
-    match Pdu::read(head) {
-        Some(pdu) if transport == Transport::Link && pdu.fault.is_none() => {
-            let is_known = tags.contains(&pdu.apdu.tag) && !pdu.apdu.content.is_empty();
-            if is_known { Probe::Yes(Some(Party::Client)) } else { Probe::No }
-        }
-        _ => Probe::No,
-    }
+    const FIRST: u8 = 0x80;
+    let is_it = transport == Transport::Link
+        && Pdu::read(head).is_some_and(|pdu| {
+            let first = ber::element(&mut Cursor::new(pdu.apdu.content));
+            tags.contains(&pdu.apdu.tag) && first.is_some_and(|first| first.tag == FIRST)
+        });
+    if is_it { Probe::Yes(Some(Party::Client)) } else { Probe::No }
 }
 
 /// One object of a publisher, addressed by place from 1 on; alone at 0.

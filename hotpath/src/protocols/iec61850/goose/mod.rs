@@ -164,12 +164,13 @@ impl Goose {
         let block = fields.block.as_deref();
         let mut contents = Contents::new(block);
         contents.list(names::ENTRY, entries.places, &entries.values());
-        contents.number(names::STATE, fields.state, moment);
-        contents.number(names::SEQUENCE, fields.sequence, 0);
-        contents.number(names::LIVE, fields.live, 0);
-        contents.number(names::REVISION, fields.revision, 0);
-        contents.number(names::ENTRIES, fields.entries, 0);
-        contents.number(names::CLOCK, fields.time.map(|_| u64::from(clock)), 0);
+        contents.number(names::STATE, ValueKind::Sequence, fields.state);
+        contents.number(names::SEQUENCE, ValueKind::Sequence, fields.sequence);
+        contents.number(names::LIVE, ValueKind::Unsigned, fields.live);
+        contents.number(names::REVISION, ValueKind::Unsigned, fields.revision);
+        contents.number(names::ENTRIES, ValueKind::Unsigned, fields.entries);
+        let clock = fields.time.map(|_| u64::from(clock));
+        contents.number(names::CLOCK, ValueKind::Unsigned, clock);
         contents.text(names::DATA_SET, fields.data_set.as_deref());
         contents.text(names::ID, fields.id.as_deref());
         let id = out.message(
@@ -252,11 +253,11 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn number(&mut self, kind: u16, number: Option<u64>, source_time: i64) {
+    fn number(&mut self, kind: u16, form: ValueKind, number: Option<u64>) {
         let place = self.objects.len() as u16;
         let Some(raw) = number else { return };
         self.objects.push(object(kind, self.name, ALONE));
-        self.values.push(Value { source_time, ..value(place, ValueKind::Unsigned, raw) });
+        self.values.push(value(place, form, raw));
     }
 
     fn text(&mut self, kind: u16, text: Option<&'a str>) {

@@ -121,7 +121,9 @@ impl Sv {
             let Some(raw) = number else { continue };
             if let Some(place) = objects.get_mut(used) {
                 *place = object(kind, name, ALONE);
-                self.values.push(value(used as u16, ValueKind::Unsigned, raw));
+                let form =
+                    if kind == names::COUNT { ValueKind::Sequence } else { ValueKind::Unsigned };
+                self.values.push(value(used as u16, form, raw));
                 used += 1;
             }
         }
