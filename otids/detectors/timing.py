@@ -585,6 +585,10 @@ def _expected_silence(found: Silence) -> str:
 
 def _observed_silence(found: Silence) -> str:
     about, since = found.conversations[0], spell_span(found.since)
+    is_published = all(one.role == "report" and one.from_client for one in found.symbols)
+    if is_published and found.level in {"client", "conversation"}:
+        servers = spell_list(distinct(str(one.server) for one in found.conversations))
+        return f"{about.client} sends nothing to {servers} any more; last heard {since} ago"
     if found.level == "client":
         servers = ", ".join(distinct(str(one.server) for one in found.conversations)[:5])
         return f"{about.client} polls none of {servers} any more; last heard {since} ago"

@@ -10,6 +10,7 @@ from e2e.replaying import Record, replay, seconds
 WINDOW = 20
 """Seconds of the longest window that tells of these attacks."""
 
+
 @pytest.fixture(scope="session")
 def attacks(captures: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Record]]:
     state = tmp_path_factory.mktemp("attacks") / "state"
