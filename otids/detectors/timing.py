@@ -42,7 +42,7 @@ from otids.learning.words import (
     spell_message,
     spell_points,
 )
-from otids.traffic import SECOND, Array, SymbolName, Tick, function_name
+from otids.traffic import REPORT, SECOND, Array, SymbolName, Tick, function_name
 
 NAME = "timing"
 MOST_FINDINGS = 64
@@ -232,6 +232,9 @@ class Timing(Detector):
         is_fast = spans < table["fast"][heard.sorted]
         if not np.count_nonzero(is_fast):
             return
+        # What is reported unasked comes in bursts when something happens.
+        symbols = tick.tables.messages.symbol[heard.places]
+        is_fast &= tick.names.symbols.role[symbols] != REPORT
         # What waited for missing bytes is all heard at the moment at which they are given up.
         ids = tick.tables.messages.conversation[heard.places]
         is_fast &= ~tick.loss.is_lossy(ids) | (spans < table["fast"][heard.sorted] // LATE)
