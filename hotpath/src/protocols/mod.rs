@@ -215,7 +215,8 @@ pub struct Object<'a> {
     pub access: Access,
     /// 0 for success; otherwise the protocol's code for this object.
     pub status: u16,
-    /// Its name, where the protocol addresses by name (`address` is 0 then).
+    /// Its name, where the protocol addresses by name; `address` is then the place of its first
+    /// member, or 0 if it has none.
     pub name: Option<&'a str>,
 }
 

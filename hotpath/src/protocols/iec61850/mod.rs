@@ -74,6 +74,15 @@ fn probe(transport: Transport, head: &[u8], tags: &[u8]) -> Probe {
     if is_it { Probe::Yes(Some(Party::Client)) } else { Probe::No }
 }
 
+/// Sets a field once. Says what is wrong with it.
+fn put<T>(field: &mut Option<T>, value: Option<T>) -> Option<&'static str> {
+    if field.is_some() {
+        return Some(TWICE);
+    }
+    *field = value;
+    field.is_none().then_some(FIELD)
+}
+
 /// One object of a publisher, addressed by place from 1 on; alone at 0.
 const fn object(kind: u16, name: Option<&str>, places: u32) -> Object<'_> {
     let address = if places == ALONE { 0 } else { 1 };

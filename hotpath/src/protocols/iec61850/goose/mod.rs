@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 use self::data::Entries;
 use super::ber::{self, Element};
 use super::numbering::{Mark, Numbering};
-use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, told, value};
+use super::{ALONE, FIELD, MISSING, Pdu, object, put, told, value};
 use crate::bytes::Cursor;
 use crate::protocols::{
     Decoder, Emit, Link, Message, NO_SUBFUNCTION, Object, Party, Protocol, Step, Value,
@@ -136,15 +136,6 @@ impl<'a> Fields<'a> {
         let has_data = self.revision.is_some() && self.entries.is_some() && self.data.is_some();
         !(is_named && is_numbered && is_timed && has_data)
     }
-}
-
-/// Sets a field once. Says what is wrong with it.
-fn put<T>(field: &mut Option<T>, value: Option<T>) -> Option<&'static str> {
-    if field.is_some() {
-        return Some(TWICE);
-    }
-    *field = value;
-    field.is_none().then_some(FIELD)
 }
 
 impl Goose {

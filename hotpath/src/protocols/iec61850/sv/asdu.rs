@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::FIELD;
 use super::names;
-use super::{FIELD, TWICE};
 use crate::bytes::Cursor;
 use crate::protocols::Value;
 use crate::protocols::iec61850::ber::{self, Element};
+use crate::protocols::iec61850::put;
 use crate::words::ValueKind;
 
 /// The 14 bits of a quality (IEC 61850-8-1, clause 8.2; 9-2LE adds "derived").
@@ -81,15 +82,6 @@ impl<'a> Asdu<'a> {
 /// A number of 16 bits.
 fn short(content: &[u8]) -> Option<u64> {
     ber::unsigned(content).filter(|number| u16::try_from(*number).is_ok())
-}
-
-/// Sets a field once. Says what is wrong with it.
-fn put<T>(field: &mut Option<T>, value: Option<T>) -> Option<&'static str> {
-    if field.is_some() {
-        return Some(TWICE);
-    }
-    *field = value;
-    field.is_none().then_some(FIELD)
 }
 
 /// Reads samples, and remembers which streams have no qualities beside them.

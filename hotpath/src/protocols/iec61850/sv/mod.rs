@@ -16,7 +16,7 @@ mod names;
 use self::asdu::{Asdu, Samples};
 use super::ber;
 use super::numbering::{Mark, Numbering};
-use super::{ALONE, FIELD, MISSING, Pdu, TWICE, object, told, value};
+use super::{ALONE, FIELD, MISSING, Pdu, object, told, value};
 use crate::bytes::Cursor;
 use crate::protocols::{
     Decoder, Emit, Link, Message, NO_SUBFUNCTION, Party, Protocol, Step, Value,
