@@ -125,7 +125,8 @@ class PointName(NamedTuple):
     def __str__(self) -> str:
         what = spell_objects(self.kind, self.address, self.address)
         if self.name:
-            what = f"{self.kind} {self.name}"
+            place = f"{self.address} of " if self.address else ""
+            what = f"{self.kind} {place}{self.name}"
         return f"{what} of unit {self.unit}" if self.unit else what
 
 
@@ -240,7 +241,7 @@ class Values(Table):
     item: Array  # u64
     point: Array  # i64
     kind: Array  # u8, place in VALUE_KINDS
-    number: Array  # f64, NaN for text
+    number: Array  # f64, NaN for text and moments
     raw: Array  # u64
     text: Array  # u32
     quality: Array  # u32

@@ -172,12 +172,13 @@ def test_a_retired_id_means_what_it_was_last_defined_as() -> None:
 def test_points_come_in_pages() -> None:
     wire = Wire()
     wire.request(0.0, 16, writes(REGISTER, 130, values=[1, 2]), unit=3)
-    wire.request(0.1, 3, reads("coil", 5, name="pump"), unit=0)
+    wire.request(0.1, 3, reads("coil", 5, name="pumps"), reads("coil", name="pump"), unit=0)
     (tick,) = wire.ticks()
-    first, named = tick.tables.items.point.tolist()
+    first, member, named = tick.tables.items.point.tolist()
     assert str(wire.names.point(first)) == "holding-register 130 of unit 3"
     assert wire.names.point(first + 1).address == 131
     assert wire.names.point(first + 1).server == EndpointName(0, PLC)
+    assert str(wire.names.point(member)) == "coil 5 of pumps"
     assert str(wire.names.point(named)) == "coil pump"
 
 

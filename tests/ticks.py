@@ -12,6 +12,7 @@ pages, and an object set of more than eight ranges names types only.
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,10 @@ DTYPES = {
 }
 
 
+class Numbered(int):
+    """The place of a message in its series."""
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """A range of objects that a message touches, and the values it carries for them."""
@@ -79,7 +84,7 @@ class Touch:
     access: str = "read"
     name: str = ""
     status: int = 0
-    values: tuple[float | str, ...] = ()
+    values: tuple[float | str | datetime, ...] = ()
 
 
 def reads(kind: str, address: int = 0, count: int = 1, **more: Any) -> Touch:
@@ -336,14 +341,18 @@ class Wire:
         page = self._dictionaries["points"].intern(tuple(entry.values()), entry, length)
         return page + address - first, first + length - address
 
-    def _value(self, now: int, point: int, value: float | str) -> None:
+    def _value(self, now: int, point: int, value: float | str | datetime) -> None:
         text, number, raw = 0, float("nan"), 0
         if isinstance(value, str):
             kind, text = "text", self.text(value)
+        elif isinstance(value, datetime):
+            kind, raw = "time", round(value.timestamp() * SECOND)
         elif isinstance(value, bool):
             kind, number, raw = "bit", float(value), int(value)
         elif isinstance(value, int):
             kind, number, raw = "unsigned", float(value), value
+            if isinstance(value, Numbered):
+                kind = "sequence"
         else:
             kind, number, raw = "float", value, int(np.float64(value).view(np.uint64))
         self._add(

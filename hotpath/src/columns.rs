@@ -530,10 +530,10 @@ impl ValueKind {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_wrap)] // a double is what it is
     pub fn number(self, raw: u64) -> f64 {
         match self {
-            Self::Bit | Self::Unsigned => raw as f64,
+            Self::Bit | Self::Unsigned | Self::Sequence => raw as f64,
             Self::Signed => raw as i64 as f64,
             Self::Float => f64::from_bits(raw),
-            Self::Text => f64::NAN,
+            Self::Text | Self::Time => f64::NAN,
         }
     }
 

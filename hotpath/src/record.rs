@@ -165,16 +165,25 @@ impl Recorder {
         if self.second != Some(second) {
             self.second = Some(second);
             self.stamp.clear();
-            let (year, month, day) = date(second.div_euclid(86_400));
-            let rest = second.rem_euclid(86_400);
-            let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-            let stamp = &mut self.stamp;
-            print(
-                stamp,
-                format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."),
-            );
+            spell_second(&mut self.stamp, second);
         }
     }
+}
+
+/// A second up to its point.
+fn spell_second(lines: &mut Vec<u8>, second: i64) {
+    let (year, month, day) = date(second.div_euclid(86_400));
+    let rest = second.rem_euclid(86_400);
+    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+    print(lines, format_args!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}."));
+}
+
+/// A moment as the time of a record is spelled.
+fn moment(lines: &mut Vec<u8>, time: i64) {
+    put(lines, "\"");
+    spell_second(lines, time.div_euclid(SECOND));
+    nanoseconds(lines, time.rem_euclid(SECOND));
+    put(lines, "Z\"");
 }
 
 /// From protocol to role: all that does not change from message to message of one sender.

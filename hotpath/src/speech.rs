@@ -68,7 +68,7 @@ impl Speech {
     pub fn new(place: Place, server: Side, transport: Transport) -> Self {
         Self {
             server,
-            datagrams: transport == Transport::Udp,
+            datagrams: transport != Transport::Tcp,
             decoder: (place.spoken.decoder)(transport),
             place,
             feeds: [Feed::default(), Feed::default()],

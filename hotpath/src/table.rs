@@ -299,6 +299,7 @@ impl From<Transport> for Carrier {
         match transport {
             Transport::Tcp => Self::Tcp,
             Transport::Udp => Self::Udp,
+            Transport::Link => Self::Link,
         }
     }
 }

@@ -109,6 +109,8 @@ pub struct Talk {
     pub ends: [End; 2],
     /// How it is carried.
     pub carrier: Carrier,
+    /// The protocol whose `EtherType` its frames have.
+    pub on_link: Option<&'static Protocol>,
     /// What it is called where nothing decodes it (`tcp`, `udp`, `icmp`, …).
     pub plain: Box<str>,
     /// Conversation id, or [`NONE`] while it is not decided.
@@ -131,6 +133,7 @@ impl Talk {
         Self {
             ends,
             carrier,
+            on_link: None,
             plain: Box::from(plain),
             conversation: NONE,
             accepted: None,
@@ -340,10 +343,13 @@ impl Talk {
         let registered = self.registered(scribe).map(|(protocol, _)| protocol);
         let mut open = false;
         for protocol in scribe.protocols {
+            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
+            if transport == Transport::Link && !is_registered {
+                continue; // An EtherType belongs to one protocol.
+            }
             let probes = heads
                 .each_ref()
                 .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
-            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
             match verdict(probes, is_registered) {
                 Verdict::Claim => {
                     self.claim(protocol, shown_server(probes), transport, scribe, now);
@@ -423,7 +429,7 @@ impl Talk {
         let said = head_of(heard, side);
         let reach = match transport {
             Transport::Tcp => said.len().min(MAX_LOOKED_AT),
-            Transport::Udp => said.len().min(1),
+            Transport::Udp | Transport::Link => said.len().min(1),
         };
         let found = (0..reach).find_map(|offset| {
             let probe = (protocol.probe)(transport, said.get(offset..).unwrap_or_default());
@@ -524,17 +530,19 @@ impl Talk {
             let owns = |protocol: &&&'static Protocol| match self.carrier {
                 Carrier::Tcp => protocol.tcp_ports.contains(&port),
                 Carrier::Udp => protocol.udp_ports.contains(&port),
-                Carrier::Network | Carrier::Link => false,
+                Carrier::Link => self.on_link.is_some_and(|one| std::ptr::eq(one, **protocol)),
+                Carrier::Network => false,
             };
             scribe.protocols.iter().find(owns).map(|protocol| (*protocol, side))
         })
     }
 
-    const fn transport(&self) -> Option<Transport> {
+    fn transport(&self) -> Option<Transport> {
         match self.carrier {
             Carrier::Tcp => Some(Transport::Tcp),
             Carrier::Udp => Some(Transport::Udp),
-            Carrier::Network | Carrier::Link => None,
+            Carrier::Link => self.on_link.map(|_| Transport::Link),
+            Carrier::Network => None,
         }
     }
 }

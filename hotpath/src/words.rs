@@ -92,6 +92,10 @@ words! {
         Float = "float",
         /// Text; `raw` is unused.
         Text = "text",
+        /// A moment; `raw` holds nanoseconds since the epoch, in two's complement.
+        Time = "time",
+        /// The place of a message in its series, unsigned: it says nothing of the process.
+        Sequence = "sequence",
     }
 }
 

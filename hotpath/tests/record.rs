@@ -14,6 +14,7 @@ static PROTOCOL: Protocol = Protocol {
     name: "tested",
     tcp_ports: &[],
     udp_ports: &[],
+    link: None,
     probe: |_, _| Probe::No,
     decoder: modbus::PROTOCOL.decoder,
     function_name: |function, _| (function == 1).then_some("Say \"it\""),
@@ -169,10 +170,14 @@ fn values_of_every_kind() {
         (0..).zip(numbers).map(|(at, (kind, raw))| value(0, at, kind, raw)).collect();
     values.push(Value { text: Some("on"), ..value(0, 14, ValueKind::Text, 0) });
     values.push(value(0, 15, ValueKind::Text, 0));
+    values.push(value(0, 16, ValueKind::Time, 1_700_000_000_000_000_007));
+    values.push(value(0, 17, ValueKind::Time, u64::MAX)); // a nanosecond before the epoch
+    values.push(value(0, 18, ValueKind::Sequence, 70_000));
     assert_eq!(
         values_of(1, &values),
         "[[0,1,1,18446744073709551615,-1,-9223372036854775808,0.1,20.0,1e300,-5e-324,-0.0,\
-         \"NaN\",\"Infinity\",\"-Infinity\",\"on\",\"\"]]"
+         \"NaN\",\"Infinity\",\"-Infinity\",\"on\",\"\",\"2023-11-14T22:13:20.000000007Z\",\
+         \"1969-12-31T23:59:59.999999999Z\",70000]]"
     );
 }
 

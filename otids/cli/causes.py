@@ -107,7 +107,8 @@ _OF_VALUES = {
 
 def _spell_value(word: str, parts: list[Any], bound: str, names: Names) -> str:
     vlan, address, _, unit, kind, first, name, form = parts
-    what = f"{kind} {name}" if name else spell_objects(kind, first, first + bool(form))
+    place = f"{first} of " if first else ""
+    what = f"{kind} {place}{name}" if name else spell_objects(kind, first, first + bool(form))
     of = f" of unit {unit}" if unit else ""
     words, _, number = bound.rpartition(" ")
     reach = f"{words} {float(number):.6g}".strip() if number else "anywhere"

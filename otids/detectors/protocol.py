@@ -41,7 +41,7 @@ SORTS: Mapping[str, str] = {
     "stale-segment": "replayed",
 }
 """What becomes of a notice. Others tell of loss, of our bounds, or of silence, not of a sender."""
-LOSS_CAUSES = ("malformed", "unasked-response", "foreign", "sequence")
+LOSS_CAUSES = ("malformed", "unasked-response", "foreign")
 """What is also heard where the capture is not whole."""
 BURST = 10
 """Within a minute so much is more than a slip: fuzzers send hundreds, faults come singly."""

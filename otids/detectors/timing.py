@@ -42,7 +42,7 @@ from otids.learning.words import (
     spell_message,
     spell_points,
 )
-from otids.traffic import SECOND, Array, SymbolName, Tick, function_name
+from otids.traffic import REPORT, SECOND, Array, SymbolName, Tick, function_name
 
 NAME = "timing"
 MOST_FINDINGS = 64
@@ -232,6 +232,9 @@ class Timing(Detector):
         is_fast = spans < table["fast"][heard.sorted]
         if not np.count_nonzero(is_fast):
             return
+        # What is reported unasked comes in bursts when something happens.
+        symbols = tick.tables.messages.symbol[heard.places]
+        is_fast &= tick.names.symbols.role[symbols] != REPORT
         # What waited for missing bytes is all heard at the moment at which they are given up.
         ids = tick.tables.messages.conversation[heard.places]
         is_fast &= ~tick.loss.is_lossy(ids) | (spans < table["fast"][heard.sorted] // LATE)
@@ -585,6 +588,10 @@ def _expected_silence(found: Silence) -> str:
 
 def _observed_silence(found: Silence) -> str:
     about, since = found.conversations[0], spell_span(found.since)
+    is_published = all(one.role == "report" and one.from_client for one in found.symbols)
+    if is_published and found.level in {"client", "conversation"}:
+        servers = spell_list(distinct(str(one.server) for one in found.conversations))
+        return f"{about.client} sends nothing to {servers} any more; last heard {since} ago"
     if found.level == "client":
         servers = ", ".join(distinct(str(one.server) for one in found.conversations)[:5])
         return f"{about.client} polls none of {servers} any more; last heard {since} ago"

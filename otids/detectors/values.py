@@ -448,13 +448,14 @@ def _first(rows: Array, places: Array) -> list[int]:
 
 
 def _tell(tick: Tick, points: Points, found: Iterable[Deviation]) -> list[Finding]:
-    """One finding for each kind and device, and of writes for each writer."""
+    """One finding for each kind and device; of what clients write or publish, for each client."""
+    symbols, symbol = tick.names.symbols, tick.tables.messages.symbol
     groups: dict[tuple[Any, ...], list[Deviation]] = {}
     for one in found:
         conversation = tick.names.conversation(int(tick.tables.messages.conversation[one.message]))
         point = points.ledger.name(one.row).point
-        writer = conversation.client if one.kind is Kind.WRITTEN else None
-        groups.setdefault((one.kind.word, point.server, point.unit, writer), []).append(one)
+        client = conversation.client if symbols.from_client[symbol[one.message]] else None
+        groups.setdefault((one.kind.word, point.server, point.unit, client), []).append(one)
     findings = [_finding(tick, points, key, group) for key, group in groups.items()]
     return findings[:MOST_FINDINGS]
 
@@ -462,7 +463,7 @@ def _tell(tick: Tick, points: Points, found: Iterable[Deviation]) -> list[Findin
 def _finding(
     tick: Tick, points: Points, key: tuple[Any, ...], group: Sequence[Deviation]
 ) -> Finding:
-    word, server, unit, writer = key
+    word, server, unit, client = key
     words = [spell(points, one) for one in group[:MOST_MEMBERS]]
     order = ("info", "low", "medium", "high")
     severity = max((one.severity for one in words), key=order.index)
@@ -482,11 +483,11 @@ def _finding(
         detector=NAME,
         kind=f"{NAME}.{word}",
         cause=(NAME, word, server.vlan, server.address, unit)
-        + ((writer.vlan, writer.address) if writer else ()),
+        + ((client.vlan, client.address) if client else ()),
         expected=spell_list((one.expected for one in words), "; ", most=3),
         observed=spell_list((one.observed for one in words), "; ", most=3) + more,
-        source=writer or server,
-        target=server if writer else first.client,
+        source=client or server,
+        target=server if client else first.client,
         conversation=first if len(conversations) == 1 else None,
         points=where,
         members=where,

@@ -1,1 +1,1 @@
-"""Two substations and their control centre, of real IEC 60870-5-104 stacks."""
+"""A substation that publishes: GOOSE and Sampled Values."""

@@ -108,6 +108,8 @@ def test_spell_points_keeps_what_registers_form_apart() -> None:
 
 
 def test_spell_points_leaves_names_alone() -> None:
+    entry = PointName(EndpointName(0, "x"), "goose", 0, "data-set-entry", 3, "LD0/LLN0$GO$gcb1")
+    assert str(entry) == "data-set-entry 3 of LD0/LLN0$GO$gcb1"
     named = str(PointName(EndpointName(0, "x"), "mms", 0, "tag", 0, "Pump.Run"))
     assert spell_points([named, "coil 3"]) == "coil 3 and tag Pump.Run"
     assert spell_points([]) == ""

@@ -35,7 +35,7 @@ READ = ("request", "read", 3, 4294967295, 1, "holding-register 0+4 read ")
         ),
         (
             ("values", "written-out-of-range", *PLC, "modbus", 0, "analog", 2, "level", "", ""),
-            "PLC-5 (10.0.0.5): analog level may be set anywhere",
+            "PLC-5 (10.0.0.5): analog 2 of level may be set anywhere",
         ),
         (
             ("values", "new-state", *PLC, "modbus", 1, "coil", 2, "", "", "1.0"),

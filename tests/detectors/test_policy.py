@@ -131,6 +131,31 @@ def test_what_a_control_centre_does_every_day_is_in_no_rule() -> None:
     assert judge(shipped(), wire) == []
 
 
+@pytest.mark.parametrize(
+    ("protocol", "function", "subfunction", "kinds"),
+    [
+        ("goose", 1, 1, ["policy.goose-simulated"]),
+        ("goose", 1, 2, ["policy.goose-needs-commissioning"]),
+        ("goose", 1, 3, ["policy.goose-needs-commissioning", "policy.goose-simulated"]),
+        ("goose", 1, NO_SUBFUNCTION, []),
+        ("goose", 0, 1, []),  # a request of GSE management
+        ("sv", 0, 1, ["policy.sv-simulated"]),
+        ("sv", 0, NO_SUBFUNCTION, []),
+    ],
+)
+def test_shipped_rules_tell_of_publishers(
+    protocol: str, function: int, subfunction: int, kinds: list[str]
+) -> None:
+    wire = Wire(protocol=protocol)
+    entry = Touch("data-set", name="IED1LD0/LLN0$GO$gcb1", access="report", values=("DS1",))
+    wire.report(
+        0.0, function, entry, subfunction=subfunction, from_client=True, unit=0, activity="report"
+    )
+    found = judge(shipped(), wire)
+    assert sorted(finding.kind for finding in found) == kinds
+    assert all(str(finding.source) == HMI for finding in found)
+
+
 def test_shipped_rules_are_quiet_about_the_rest() -> None:
     wire = Wire()
     for place, (function, subfunction) in enumerate(

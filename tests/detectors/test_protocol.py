@@ -82,8 +82,8 @@ def test_a_malformed_answer_now_and_then_is_weak_and_many_are_not() -> None:
         ("bad-checksum", "malformed", False),
         ("foreign-protocol", "foreign", False),
         ("overlap-disagrees", "overlap", False),
-        ("unasked-response", "unasked-response", True),
         ("out-of-sequence", "sequence", False),
+        ("unasked-response", "unasked-response", True),
         ("stale-segment", "replayed", True),
     ],
 )
@@ -175,7 +175,7 @@ def test_what_loss_can_cause_is_passed_over_in_lossy_conversations(
         none = np.zeros_like(marks)
         loss = Loss(none, marks) if one_sided else Loss(marks, none)
         findings = detector.judge(replace(tick, loss=loss))
-        assert len(findings) == (kind in {"overlap-disagrees", "stale-segment"})
+        assert len(findings) == (kind in {"overlap-disagrees", "out-of-sequence", "stale-segment"})
 
 
 # --- bounds, state, accepting --------------------------------------------------------------------

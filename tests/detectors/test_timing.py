@@ -282,6 +282,33 @@ def test_a_flood_is_told_at_once() -> None:
     assert findings[0].first_seen // SECOND == START + 320
 
 
+def publish(start: int, seconds: int, *, burst: int = -1, silent: int = 10**9) -> list[Act]:
+    """A device reports each second, and often around an event; from a moment on, never."""
+
+    def at(second: int) -> Act:
+        def act(wire: Wire) -> None:
+            times = (0.0, 0.002, 0.006, 0.014, 0.03, 0.06, 0.12, 0.25, 0.5)
+            for after in times if second == burst else times[:1]:
+                if second < silent:
+                    wire.report(
+                        second + 0.1 + after, 1, client="ied", server="group", from_client=True
+                    )
+            wire.request(second + 0.8, 3, reads(HOLDING, 0, 10))
+
+        return act
+
+    return [at(second) for second in range(start, start + seconds)]
+
+
+def test_a_burst_of_reports_is_no_rhythm_and_their_end_is() -> None:
+    stage = Stage(Timing())
+    stage.learn(publish(0, LEARNED))
+    assert found(stage, publish(LEARNED, 30, burst=LEARNED + 10)) == []
+    (silence,) = found(stage, publish(LEARNED + 30, 30, silent=LEARNED + 40))
+    assert silence.kind == "timing.silence"
+    assert silence.observed.startswith("ied sends nothing to group any more; last heard ")
+
+
 def test_a_burst_of_three_is_nothing() -> None:
     def burst(wire: Wire, second: int) -> bool:
         if second == 330:

@@ -1,4 +1,4 @@
-"""The recorded substations, replayed: normal work is quiet, each attack is told as expected."""
+"""The recorded control centre and its stations, replayed: normal work is quiet, each attack is told as expected."""
 
 import csv
 import subprocess

@@ -8,6 +8,7 @@ use crate::flows::{Flow, FlowKey};
 use crate::net::fragments::Trouble;
 use crate::net::tcp::{self, Connection};
 use crate::net::{Address, Arp, Arrival, Body, IpPacket, Packet, Side, Unwrapped, Vlan, udp};
+use crate::protocols::on_link;
 use crate::scribe::Scribe;
 use crate::table::{Carrier, Endpoint, NONE};
 use crate::talk::{End, Listener, Talk, Volume};
@@ -15,6 +16,9 @@ use crate::words::Sighted;
 
 /// Code of ARP among carriers.
 const ARP: u32 = 0x3_0000;
+
+/// Codes of `EtherTypes` among carriers.
+const LINK: u32 = 0x1_0000;
 
 /// One direction of a frame between two ends.
 pub(super) struct Passage<'a> {
@@ -32,6 +36,13 @@ pub(super) struct Passage<'a> {
 pub(super) struct Weight {
     frames: u32,
     bytes: u64,
+}
+
+impl Passage<'_> {
+    /// The `EtherType`, if this is directly on the link layer.
+    fn ether_type(&self) -> Option<u16> {
+        self.code.checked_sub(LINK).and_then(|code| u16::try_from(code).ok())
+    }
 }
 
 impl Weight {
@@ -59,27 +70,46 @@ impl Engine {
             Body::Ip(ip) => self.ip(packet, ip, weight, carried, now),
             Body::Arp(arp) => self.arp(packet, arp, weight, now),
             Body::Other { ether_type, payload } => {
-                let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
-                    self.health.unknown_link_frames += 1;
-                    return;
-                };
-                let passage = Passage {
-                    packet,
-                    source: (Address::Mac(source), 0),
-                    target: (Address::Mac(target), 0),
-                    ttl: 0,
-                    weight,
-                    carrier: Carrier::Link,
-                    // Below 0x600 it is the length of an LLC frame.
-                    code: 0x1_0000 | if *ether_type < 0x600 { 0 } else { u32::from(*ether_type) },
-                };
-                let name = || match ether_type {
-                    0..0x600 => "llc".to_owned(),
-                    _ => format!("ethertype-{ether_type:#06x}"),
-                };
-                self.datagram(&passage, name, payload, now);
+                self.link(packet, *ether_type, payload, weight, now);
             }
         }
+    }
+
+    fn link(
+        &mut self,
+        packet: &Packet<'_>,
+        ether_type: u16,
+        payload: &[u8],
+        weight: Weight,
+        now: Arrival,
+    ) {
+        let (Some(source), Some(target)) = (packet.source_mac, packet.target_mac) else {
+            self.health.unknown_link_frames += 1;
+            return;
+        };
+        let spoken = on_link(ether_type);
+        let port = spoken.map_or(0, |(_, link)| (link.port)(ether_type, payload));
+        let passage = Passage {
+            packet,
+            source: (Address::Mac(source), 0),
+            target: (Address::Mac(target), port),
+            ttl: 0,
+            weight,
+            carrier: Carrier::Link,
+            // Below 0x600 it is the length of an LLC frame.
+            code: LINK | if ether_type < 0x600 { 0 } else { u32::from(ether_type) },
+        };
+        let name = || match ether_type {
+            0..0x600 => "llc".to_owned(),
+            _ => format!("ethertype-{ether_type:#06x}"),
+        };
+        self.pass(&passage, name, now, |flow, side, _, scribe| {
+            if packet.is_cut && spoken.is_some() {
+                flow.talk.gap(side, scribe, now);
+            } else {
+                flow.talk.hear(side, payload, now.frame, scribe, now);
+            }
+        });
     }
 
     fn arp(&mut self, packet: &Packet<'_>, arp: &Arp, weight: Weight, now: Arrival) {
@@ -300,7 +330,9 @@ impl Engine {
             let speaker = scribe.endpoint(&Endpoint { vlan, address: source.0 }, NONE, now);
             let listener = scribe.endpoint(&Endpoint { vlan, address: target.0 }, speaker, now);
             let ends = [end(speaker, vlan, source), end(listener, vlan, target)];
-            Flow::new(Talk::new(ends, passage.carrier, &name(), now), is_low, now)
+            let mut talk = Talk::new(ends, passage.carrier, &name(), now);
+            talk.on_link = passage.ether_type().and_then(on_link).map(|(protocol, _)| protocol);
+            Flow::new(talk, is_low, now)
         });
         let side = flow.side(is_low);
         let end = flow.talk.end_mut(side);

@@ -52,8 +52,8 @@ impl Around {
     /// The packet that it was around.
     #[inline]
     pub(super) const fn packet(self, body: Body<'_>) -> Packet<'_> {
-        let Self { unwrapped, vlan, source_mac, target_mac, cut: _ } = self;
-        Packet { unwrapped, vlan, source_mac, target_mac, body }
+        let Self { unwrapped, vlan, source_mac, target_mac, cut } = self;
+        Packet { unwrapped, vlan, source_mac, target_mac, is_cut: cut > 0, body }
     }
 }
 

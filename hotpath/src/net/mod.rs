@@ -114,6 +114,8 @@ pub struct Packet<'a> {
     pub source_mac: Option<Mac>,
     /// Receiver on the link, where the link type tells.
     pub target_mac: Option<Mac>,
+    /// Whether the snap length cut its end off.
+    pub is_cut: bool,
     /// What it carries.
     pub body: Body<'a>,
 }

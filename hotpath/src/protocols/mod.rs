@@ -7,6 +7,7 @@
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
 pub mod iec104;
+pub mod iec61850;
 pub mod modbus;
 pub mod pairing;
 mod values;
@@ -14,7 +15,17 @@ mod values;
 pub use values::{Block, Blocks, Values};
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL, &iec104::PROTOCOL];
+pub static REGISTRY: &[&Protocol] =
+    &[&modbus::PROTOCOL, &iec104::PROTOCOL, &iec61850::goose::PROTOCOL, &iec61850::sv::PROTOCOL];
+
+/// The protocol that frames of this `EtherType` carry, and how.
+#[must_use]
+pub fn on_link(ether_type: u16) -> Option<(&'static Protocol, &'static Link)> {
+    REGISTRY.iter().find_map(|protocol| {
+        let link = protocol.link.as_ref().filter(|link| link.ether_types.contains(&ether_type));
+        link.map(|link| (*protocol, link))
+    })
+}
 
 /// Absent sub-function.
 pub const NO_SUBFUNCTION: u32 = u32::MAX;
@@ -28,6 +39,8 @@ pub struct Protocol {
     pub tcp_ports: &'static [u16],
     /// Registered UDP ports, likewise.
     pub udp_ports: &'static [u16],
+    /// Which frames without IP carry it, if it is spoken on the link layer.
+    pub link: Option<Link>,
     /// Looks at the first bytes of one side of a flow, without state. Strict.
     pub probe: fn(transport: Transport, head: &[u8]) -> Probe,
     /// A decoder for a new flow.
@@ -38,6 +51,16 @@ pub struct Protocol {
     pub status_name: fn(status: u16) -> Option<&'static str>,
     /// The object types, by number; see [`Object::kind`].
     pub objects: &'static [ObjectKind],
+}
+
+/// How a protocol is spoken directly on the link layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// Its `EtherTypes`: one valid PDU is enough to claim a flow there.
+    pub ether_types: &'static [u16],
+    /// The port at which a frame's receiver is addressed (APPID, frame id): each is a conversation
+    /// of its own, from one sender to one receiver. At 0, what both send to each other is one.
+    pub port: fn(ether_type: u16, payload: &[u8]) -> u16,
 }
 
 /// A type of object that a protocol addresses.
@@ -56,6 +79,8 @@ pub enum Transport {
     Tcp,
     /// Datagrams: each is one or several whole PDUs.
     Udp,
+    /// Frames of a registered `EtherType`: the same, maybe with padding at the end.
+    Link,
 }
 
 /// Answer of a probe.
@@ -194,7 +219,8 @@ pub struct Object<'a> {
     pub access: Access,
     /// 0 for success; otherwise the protocol's code for this object.
     pub status: u16,
-    /// Its name, where the protocol addresses by name (`address` is 0 then).
+    /// Its name, where the protocol addresses by name; `address` is then the place of its first
+    /// member, or 0 if it has none.
     pub name: Option<&'a str>,
 }
 

@@ -1,6 +1,6 @@
 //! The values of a record.
 
-use super::{number, print, put, separate, text};
+use super::{moment, number, print, put, separate, text};
 use crate::protocols::{Block, Value, Values};
 use crate::words::ValueKind;
 
@@ -96,10 +96,11 @@ fn skip(lines: &mut Vec<u8>, count: usize) {
 fn spell(lines: &mut Vec<u8>, value: &Value<'_>) {
     match value.kind {
         ValueKind::Bit => put(lines, if value.raw == 0 { "0" } else { "1" }),
-        ValueKind::Unsigned => number(lines, value.raw),
+        ValueKind::Unsigned | ValueKind::Sequence => number(lines, value.raw),
         ValueKind::Signed => number(lines, value.raw as i64),
         ValueKind::Float => float(lines, f64::from_bits(value.raw)),
         ValueKind::Text => text(lines, value.text.unwrap_or_default()),
+        ValueKind::Time => moment(lines, value.raw as i64),
     }
 }
 

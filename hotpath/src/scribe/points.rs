@@ -136,8 +136,8 @@ impl Scribe {
 
     fn page(&mut self, place: &Place, unit: u32, object: &Object<'_>, now: Arrival) -> Page {
         let name = object.name.map_or(NONE, |name| self.text(name, place.client, now));
-        let dense = name == NONE
-            && place.spoken.objects.get(usize::from(object.kind)).is_some_and(|kind| kind.dense);
+        let dense =
+            place.spoken.objects.get(usize::from(object.kind)).is_some_and(|kind| kind.dense);
         let address = if dense { object.address & !(PAGE - 1) } else { object.address };
         Page {
             server: place.server,

@@ -7,6 +7,7 @@ mod floods;
 mod frames;
 mod heard;
 mod hiding;
+mod links;
 mod mirror;
 mod naming;
 mod properties;

@@ -121,13 +121,13 @@ fn what_is_not_ip_has_a_conversation_too() {
     for length in [60_u16, 61, 62] {
         wire.put(&ethernet([10, 0, 0, 1], [10, 0, 0, 2], length, &[0x42; 62]));
     }
-    wire.put(&ethernet([10, 0, 0, 1], [10, 0, 0, 2], 0x88B8, &[0; 60]));
+    wire.put(&ethernet([10, 0, 0, 1], [10, 0, 0, 2], 0x88B5, &[0; 60]));
     let heard = wire.finish();
     let told: Vec<(&str, u32)> =
         heard.traffic.iter().map(|(name, row)| (name.as_str(), row.client_frames)).collect();
     let link = "02:00:0a:00:00:01 > 02:00:0a:00:00:02";
-    let (llc, goose) = (format!("{link} llc/0"), format!("{link} ethertype-0x88b8/0"));
-    assert_eq!(told, [("10.0.0.1 > 10.0.0.2 arp/0", 1), (llc.as_str(), 3), (goose.as_str(), 1)]);
+    let (llc, other) = (format!("{link} llc/0"), format!("{link} ethertype-0x88b5/0"));
+    assert_eq!(told, [("10.0.0.1 > 10.0.0.2 arp/0", 1), (llc.as_str(), 3), (other.as_str(), 1)]);
 }
 
 #[test]

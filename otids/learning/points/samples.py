@@ -7,9 +7,11 @@ import numpy as np
 
 from otids.traffic import ACCESSES, REQUEST, VALUE_KINDS, Array, Mask, Tick
 
-READ = ACCESSES.index("read")
+READ, REPORT = (ACCESSES.index(access) for access in ("read", "report"))
 BIT, UNSIGNED, TEXT = (VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text"))
 EVERY = slice(None)
+_IS_STATE = np.array([kind not in {"time", "sequence"} for kind in VALUE_KINDS])
+"""Moments, and places of messages in their series, say nothing of the process."""
 _CHANGES = np.array([access in {"write", "control"} for access in ACCESSES])
 
 
@@ -67,7 +69,8 @@ class Samples:
 def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     """What was read, and what was written; None: nothing.
 
-    Read are values of good answers and reports. Written are values of requests, whatever came
+    Read are values of good answers and reports, but for moments and numbers
+    of messages. Written are values of requests, whatever came
     of them.
     """
     tables, symbols = tick.tables, tick.names.symbols
@@ -83,11 +86,13 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
     spoken = place.view(np.int64)
     symbol = messages.symbol[spoken]
     role = symbols.role[symbol]
-    is_read = (items.access == READ) & (symbols.status[symbol] == 0) & (role != REQUEST)
+    is_read = (items.access == READ) | (items.access == REPORT)
+    is_read &= (symbols.status[symbol] == 0) & (role != REQUEST)
     if np.count_nonzero(items.status):
         is_read &= items.status == 0
     number = values.item - np.uint64(tick.first_item)
     beyond = number >= touched
+    beyond |= ~_IS_STATE[values.kind]
     if np.count_nonzero(beyond):
         inside = np.flatnonzero(~beyond)
         values, number = type(values)(*_columns(values, inside)), number[inside]

@@ -4,6 +4,7 @@ import math
 import random
 import struct
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import msgspec
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ticks import Wire, reads, writes
+from ticks import Numbered, Touch, Wire, reads, writes
 
 from otids.detectors.base import Quarantine
 from otids.detectors.values import Values
@@ -46,6 +47,23 @@ def learned(
             values.learn(tick, Quarantine(tick, []))
     values.close_world()
     return values
+
+
+def test_what_is_reported_is_learned_but_moments_and_numbers_of_messages() -> None:
+    values, wire = Values(), Wire(protocol="goose")
+    values.begin_learning()
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    for second in range(40):
+        moment = start + timedelta(seconds=second)
+        entry = Touch("data-set-entry", 1, 2, "report", values=(second % 5, moment))
+        number = Touch("state-number", access="report", values=(Numbered(second),))
+        wire.report(second, 1, entry, number, unit=0, from_client=True)
+    for tick in wire.ticks():
+        values.judge(tick)
+        values.learn(tick, Quarantine(tick, []))
+    (row,) = (row for row in range(values.points.ledger.size))
+    assert values.points.ledger.name(row).point.address == 1
+    assert (values.points["low"][row], values.points["high"][row]) == (0, 4)
 
 
 def pairs_of(points: Points) -> dict[int, str]:

@@ -34,6 +34,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "iec104",
     tcp_ports: &[2404],
     udp_ports: &[],
+    link: None,
     probe: framing::probe,
     decoder: |_: Transport| Box::new(Iec104::default()),
     function_name: names::function_name,

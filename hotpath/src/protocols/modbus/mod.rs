@@ -37,6 +37,7 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "modbus",
     tcp_ports: &[502],
     udp_ports: &[502],
+    link: None,
     probe: framing::probe,
     decoder: |transport| Box::new(Modbus::new(transport)),
     function_name: names::function_name,
@@ -128,7 +129,7 @@ impl Modbus {
     fn new(transport: Transport) -> Self {
         let framing = match transport {
             Transport::Tcp => Framing::Unknown,
-            Transport::Udp => Framing::Mbap,
+            Transport::Udp | Transport::Link => Framing::Mbap,
         };
         let (client, server) = (Lane::Sound, Lane::Sound);
         Self {

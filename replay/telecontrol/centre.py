@@ -1,4 +1,4 @@
-"""The control centre: `python -m substation.centre --seed N --seconds S`.
+"""The control centre: `python -m telecontrol.centre --seed N --seconds S`.
 
 It interrogates the stations, reads counters and single points, sets their clocks, and its operators
 switch and set.
@@ -12,7 +12,7 @@ import time
 
 import c104
 
-from substation import devices
+from telecontrol import devices
 
 CONNECT_SECONDS = 15.0
 EVERY = {"interrogate": 30.0, "count": 25.0, "clock": 35.0, "read": 7.0, "act": 6.0}

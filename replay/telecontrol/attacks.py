@@ -1,6 +1,6 @@
 """The attacks on the substations, one function each; its name is its label.
 
-Run as `python -m substation.attacks NAME` on the attacking host; prints start and end as epoch
+Run as `python -m telecontrol.attacks NAME` on the attacking host; prints start and end as epoch
 seconds. All use plain sockets, to send what c104 would not; the stations are simulated.
 """
 
@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from substation import devices
+from telecontrol import devices
 
 if TYPE_CHECKING:
     from collections.abc import Callable

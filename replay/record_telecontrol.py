@@ -1,6 +1,6 @@
 """Record the substations: build them, let them work, capture them at the switch.
 
-Run as root: `python replay/record_substation.py SCENARIO [--output FOLDER]`.
+Run as root: `python replay/record_telecontrol.py SCENARIO [--output FOLDER]`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from record import (
     wait_for_line,
     write_labels,
 )
-from substation import devices
-from substation.attacks import ATTACKS
+from telecontrol import devices
+from telecontrol.attacks import ATTACKS
 
 SCENARIOS = {
     "iec104-normal": (1, 190.0),
@@ -38,7 +38,7 @@ SCENARIOS = {
 
 def python(module: str, *words: str) -> list[str]:
     """Command line that runs a module of the substations."""
-    return [sys.executable, "-m", f"substation.{module}", *words]
+    return [sys.executable, "-m", f"telecontrol.{module}", *words]
 
 
 def run_attacks(network: Network, zero: float) -> list[Label]:
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="default: captures/SCENARIO")
     options = parser.parse_args()
     if os.geteuid() != 0:
-        print("record_substation.py: network namespaces need root", file=sys.stderr)
+        print("record_telecontrol.py: network namespaces need root", file=sys.stderr)
         return 2
     # Ending it must delete the namespaces too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
@@ -92,7 +92,7 @@ def main() -> int:
         try:
             labels = run(options.scenario, capture)
         except (RecordingError, NetworkError) as error:
-            print(f"record_substation.py: {options.scenario}: {error}", file=sys.stderr)
+            print(f"record_telecontrol.py: {options.scenario}: {error}", file=sys.stderr)
             return 2
         compress(capture, output / f"{options.scenario}.pcap.gz")
     write_labels(output / "labels.csv", labels)

@@ -1,4 +1,4 @@
-"""A substation: `python -m substation.station NAME --seed N --seconds S`.
+"""A substation: `python -m telecontrol.station NAME --seed N --seconds S`.
 
 Measured values go to the control centre every two seconds, states when they change. c104 looks at
 the annotations of what it calls, so they are no strings here.
@@ -11,7 +11,7 @@ import time
 
 import c104
 
-from substation import devices
+from telecontrol import devices
 
 CYCLE_MILLISECONDS = 2000
 CENTRES = {100: (110.4, 0.3), 101: (212.0, 15.0), 102: (38.5, 2.0), 103: (50.0, 0.02)}
