@@ -273,11 +273,21 @@ impl Talk {
     /// Takes what was heard on a registered port, and may be a PDU of its protocol, for one:
     /// nothing else will come to tell.
     fn conclude(&mut self, scribe: &mut Scribe, now: Arrival) {
-        let has_heard = matches!(&self.stage, Stage::Fresh(heard) if !heard.is_empty());
-        if let (true, Some((protocol, _)), Some(transport)) =
-            (has_heard, self.registered(), self.transport())
-        {
-            self.claim(protocol, None, transport, scribe, now);
+        let (Stage::Fresh(heard), Some(transport)) = (&self.stage, self.transport()) else {
+            return;
+        };
+        if heard.is_empty() {
+            return;
+        }
+        let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
+        let able: Vec<_> = self
+            .registered()
+            .map(|(protocol, _)| (protocol, probes(protocol, transport, &heads)))
+            .filter(|(_, probes)| !probes.contains(&Some(Probe::No)))
+            .collect();
+        let likely = able.iter().find(|(_, probes)| probes.iter().copied().any(is_likely));
+        if let Some((protocol, probes)) = likely.or(able.first()).copied() {
+            self.claim(protocol, shown_server(probes), transport, scribe, now);
         }
     }
 
@@ -285,10 +295,27 @@ impl Talk {
     fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.conclude(scribe, now);
         if self.conversation == NONE {
-            let name = self.registered().map_or(&*self.plain, |(protocol, _)| protocol.name);
-            let name = Box::<str>::from(name);
+            let name = Box::<str>::from(self.name_of_port(scribe, now));
             self.name(&name, None, scribe, now);
         }
+    }
+
+    /// The name of the port's protocol: of several the one that was spoken between the two before.
+    fn name_of_port(&self, scribe: &mut Scribe, now: Arrival) -> &str {
+        let speaker = self.end(Side::First).endpoint;
+        let mut names = self.registered().map(|(protocol, side)| (protocol.name, side));
+        let first = names.next().map(|(name, _)| name);
+        let Some((second, side)) = names.next() else { return first.unwrap_or(&self.plain) };
+        first
+            .into_iter()
+            .chain([second])
+            .chain(names.map(|(name, _)| name))
+            .find(|name| {
+                let protocol = scribe.protocol(name, self.carrier, speaker, now);
+                scribe.knows(&self.key(side, protocol))
+            })
+            .or(first)
+            .unwrap_or(&self.plain)
     }
 
     /// A connection begins anew on the same addresses and ports: who serves, and what is spoken,
@@ -330,13 +357,10 @@ impl Talk {
             return;
         };
         let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
-        let registered = self.registered().map(|(protocol, _)| protocol);
         let mut open = false;
         for protocol in REGISTRY {
-            let probes = heads
-                .each_ref()
-                .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
-            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
+            let probes = probes(protocol, transport, &heads);
+            let is_registered = self.registered().any(|(one, _)| std::ptr::eq(one, *protocol));
             match verdict(probes, is_registered) {
                 Verdict::Claim => {
                     self.claim(protocol, shown_server(probes), transport, scribe, now);
@@ -357,7 +381,7 @@ impl Talk {
     /// Nothing understands the flow; on a registered port that is worth a notice.
     fn give_up(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.stage = Stage::Opaque;
-        let expected = self.registered();
+        let expected = self.registered().next();
         let plain = self.plain.clone();
         self.name(&plain, None, scribe, now);
         if let Some((protocol, side)) = expected {
@@ -376,11 +400,12 @@ impl Talk {
         scribe: &mut Scribe,
         now: Arrival,
     ) {
-        let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered()) else {
-            return;
-        };
-        let probe = (protocol.probe)(transport, bytes);
-        if matches!(probe, Probe::Yes(_)) {
+        let Some(transport) = self.transport() else { return };
+        let turned = self.registered().find_map(|(protocol, _)| {
+            let probe = (protocol.probe)(transport, bytes);
+            matches!(probe, Probe::Yes(_)).then_some((protocol, probe))
+        });
+        if let Some((protocol, probe)) = turned {
             let probes =
                 if side == Side::First { [Some(probe), None] } else { [None, Some(probe)] };
             let shown = shown_server(probes);
@@ -446,7 +471,7 @@ impl Talk {
         let sides = [Side::Second, Side::First];
         let group = sides.into_iter().find(|side| is_group(&self.end(*side).address));
         let before = || sides.into_iter().find(|side| scribe.knows(&self.key(*side, protocol)));
-        let port = || self.registered().map(|(_, side)| side);
+        let port = || self.registered().next().map(|(_, side)| side);
         let lower = || {
             let lower = self.end(Side::First).port < self.end(Side::Second).port;
             if lower { Side::First } else { Side::Second }
@@ -464,21 +489,24 @@ impl Talk {
         }
     }
 
-    /// The protocol that is registered for the server's port, and that side.
-    fn registered(&self) -> Option<(&'static Protocol, Side)> {
-        let sides = self
-            .accepted
-            .or(self.server)
-            .map_or([Side::Second, Side::First], |server| [server, server]);
-        sides.into_iter().find_map(|side| {
-            let port = self.end(side).port;
-            let owns = |protocol: &&&'static Protocol| match self.carrier {
-                Carrier::Tcp => protocol.tcp_ports.contains(&port),
-                Carrier::Udp => protocol.udp_ports.contains(&port),
-                Carrier::Network | Carrier::Link => false,
-            };
-            REGISTRY.iter().find(owns).map(|protocol| (*protocol, side))
-        })
+    /// The protocols that are registered for the server's port, and that side.
+    fn registered(&self) -> impl Iterator<Item = (&'static Protocol, Side)> {
+        let known = self.accepted.or(self.server);
+        let sides = known.map_or([Side::Second, Side::First], |server| [server, server]);
+        let carrier = self.carrier;
+        let owns = move |protocol: &Protocol, port| match carrier {
+            Carrier::Tcp => protocol.tcp_ports.contains(&port),
+            Carrier::Udp => protocol.udp_ports.contains(&port),
+            Carrier::Network | Carrier::Link => false,
+        };
+        let ports = sides.map(|side| (side, self.end(side).port));
+        let owner = |(_, port): &&(Side, u16)| REGISTRY.iter().any(|one| owns(one, *port));
+        let (side, port) = ports.iter().find(owner).copied().unwrap_or((Side::Second, 0));
+        REGISTRY
+            .iter()
+            .copied()
+            .filter(move |protocol| owns(protocol, port))
+            .map(move |protocol| (protocol, side))
     }
 
     const fn transport(&self) -> Option<Transport> {
@@ -503,12 +531,23 @@ fn verdict(probes: [Option<Probe>; 2], is_registered: bool) -> Verdict {
     }
 }
 
+/// What a protocol's probe says of each side that was heard.
+fn probes(protocol: &Protocol, transport: Transport, heads: &[Vec<u8>; 2]) -> [Option<Probe>; 2] {
+    heads.each_ref().map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)))
+}
+
+const fn is_likely(probe: Option<Probe>) -> bool {
+    matches!(probe, Some(Probe::Yes(_) | Probe::Likely(_)))
+}
+
 /// The side that serves, where a probe can tell.
 fn shown_server(probes: [Option<Probe>; 2]) -> Option<Side> {
     let [first, second] = probes;
     let told = |probe: Option<Probe>, side: Side| match probe {
-        Some(Probe::Yes(Some(Party::Server))) => Some(side),
-        Some(Probe::Yes(Some(Party::Client))) => Some(side.other()),
+        Some(Probe::Yes(Some(Party::Server)) | Probe::Likely(Some(Party::Server))) => Some(side),
+        Some(Probe::Yes(Some(Party::Client)) | Probe::Likely(Some(Party::Client))) => {
+            Some(side.other())
+        }
         _ => None,
     };
     told(first, Side::First).or_else(|| told(second, Side::Second))

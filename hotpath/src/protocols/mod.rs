@@ -6,11 +6,16 @@
 
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
+pub mod iso;
 pub mod modbus;
 pub mod pairing;
+pub mod s7comm;
+pub mod s7plus;
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL];
+/// Where several have a port, they are considered in this order, and the first one names what does
+/// not tell which of them it is.
+pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL, &s7comm::PROTOCOL, &s7plus::PROTOCOL];
 
 /// Absent sub-function.
 pub const NO_SUBFUNCTION: u32 = u32::MAX;
@@ -61,6 +66,9 @@ pub enum Probe {
     No,
     /// It could be; more bytes are needed to tell.
     More,
+    /// More bytes are needed to tell; if none come, it is rather this protocol than another one of
+    /// its port. Of the sender the same is known as with [`Probe::Yes`].
+    Likely(Option<Party>),
     /// It is; and the sender is known to be the client, the server, or it cannot be told.
     Yes(Option<Party>),
 }
@@ -134,7 +142,7 @@ pub trait Emit {
     fn notice(&mut self, from: Party, kind: NoticeKind, detail: &str, of: Option<Told>);
 
     /// Something that `about` said of itself (keys: vendor, product, product-code, revision,
-    /// model, serial, name, application, url).
+    /// model, serial, name, plant, application, url).
     fn fact(&mut self, about: Party, key: &'static str, value: &str);
 
     /// Time and frame of the PDU that is being decoded.
