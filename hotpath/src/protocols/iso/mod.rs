@@ -10,7 +10,7 @@
 mod probe;
 mod tpdu;
 
-pub use self::probe::probe;
+pub use self::probe::{Beginning, probe};
 pub use self::tpdu::{Ends, Look, Tpdu};
 
 use self::tpdu::TPKT;

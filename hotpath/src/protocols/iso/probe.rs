@@ -7,14 +7,23 @@ use crate::protocols::{Party, Probe};
 /// How many TSDUs are looked at where the first ones may be the rest of one that began earlier.
 const PROBED: usize = 4;
 
-/// See [`crate::protocols::Protocol::probe`]. The first TSDU tells, by `data` (its bytes, and whether
-/// these are all of it). As long as only a connection was asked for, `suits` says whether its ends
+/// Bytes of a packet around no data at all.
+const EMPTY: usize = TPKT + 3;
+
+/// The first part of a TSDU, as far as it is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// How many there will be.
+    pub length: usize,
+    /// Whether the TSDU ends with them.
+    pub is_last: bool,
+}
+
+/// See [`crate::protocols::Protocol::probe`]. The first TSDU tells, by `data`. As long as only a connection was asked for, `suits` says whether its ends
 /// are usual for the protocol; that is kept for the case that nothing else comes.
-pub fn probe(
-    head: &[u8],
-    suits: fn(&Ends<'_>) -> bool,
-    data: fn(tsdu: &[u8], is_whole: bool) -> Probe,
-) -> Probe {
+pub fn probe(head: &[u8], suits: fn(&Ends<'_>) -> bool, data: fn(Beginning<'_>) -> Probe) -> Probe {
     let (mut rest, mut party, mut is_usual) = (head, None, false);
     let (mut is_amid, mut seen) = (false, 0);
     loop {
@@ -27,10 +36,14 @@ pub fn probe(
         let whole = rest.get(TPKT..length);
         let body = whole.unwrap_or_else(|| rest.get(TPKT..).unwrap_or_default());
         match tpdu::parse(body) {
-            Ok(Tpdu::Data { part, is_last }) if is_amid || part.is_empty() => {
+            Ok(Tpdu::Data { is_last, .. }) if is_amid || length == EMPTY => {
                 is_amid = is_amid && !is_last;
             }
-            Ok(Tpdu::Data { part, is_last }) => match data(part, whole.is_some() && is_last) {
+            Ok(Tpdu::Data { part, is_last }) => match data(Beginning {
+                bytes: part,
+                length: part.len() + (length - TPKT).saturating_sub(body.len()),
+                is_last,
+            }) {
                 Probe::Yes(who) => return Probe::Yes(who.or(party)),
                 Probe::No if party.is_some() => return Probe::No,
                 Probe::No => {

@@ -2,6 +2,7 @@
 
 use super::userdata::{self, Kind};
 use crate::bytes::{Cursor, Short};
+use crate::protocols::iso::Beginning;
 use crate::protocols::{Party, Probe};
 
 const PROTOCOL_ID: u8 = 0x32;
@@ -63,34 +64,35 @@ const fn has_error(kind: u8) -> bool {
     matches!(kind, ACK | ACK_DATA)
 }
 
-/// Whether these first bytes of a TSDU are a PDU, and who sends it; see [`crate::protocols::iso::probe`].
-pub(super) fn probe(tsdu: &[u8], is_whole: bool) -> Probe {
+/// Whether a TSDU that begins so is a PDU, and who sends it.
+pub(super) fn probe(tsdu: Beginning<'_>) -> Probe {
     /// Header with an error, and a userdata's first eight parameters.
     const TOLD: usize = 18;
-    if tsdu.first().is_some_and(|id| *id != PROTOCOL_ID) {
-        return Probe::No;
-    }
-    match *tsdu {
-        [_, JOB | ACK | ACK_DATA | USERDATA, 0, 0, _, _, p0, p1, d0, d1, ..] => {
-            let header = if has_error(tsdu.get(1).copied().unwrap_or_default()) { 12 } else { 10 };
-            let length = header
-                + usize::from(u16::from_be_bytes([p0, p1]))
-                + usize::from(u16::from_be_bytes([d0, d1]));
-            match tsdu.len() {
-                have if is_whole && have != length => Probe::No,
-                have if have > length => Probe::No,
-                have if have < TOLD.min(length) => Probe::More,
-                _ => Probe::Yes(sender(tsdu)),
+    match *tsdu.bytes {
+        [PROTOCOL_ID, kind, 0, 0, _, _, p0, p1, d0, d1, ..] if is_known(kind) => {
+            let header = if has_error(kind) { 12 } else { 10 };
+            let parameters = usize::from(u16::from_be_bytes([p0, p1]));
+            let length = header + parameters + usize::from(u16::from_be_bytes([d0, d1]));
+            if tsdu.length > length || (tsdu.is_last && tsdu.length != length) {
+                Probe::No
+            } else if tsdu.bytes.len() < TOLD.min(tsdu.length) {
+                Probe::More
+            } else {
+                Probe::Yes(sender(tsdu.bytes))
             }
         }
-        [_, JOB | ACK | ACK_DATA | USERDATA, ref rest @ ..]
-            if !is_whole && rest.len() < 8 && rest.iter().take(2).all(|byte| *byte == 0) =>
+        [] | [PROTOCOL_ID] if tsdu.length >= 10 => Probe::More,
+        [PROTOCOL_ID, kind, ref rest @ ..]
+            if is_known(kind) && rest.len() < 8 && tsdu.length >= 10 =>
         {
-            Probe::More
+            if rest.iter().take(2).all(|byte| *byte == 0) { Probe::More } else { Probe::No }
         }
-        [_] if !is_whole => Probe::More,
         _ => Probe::No,
     }
+}
+
+const fn is_known(kind: u8) -> bool {
+    matches!(kind, JOB | ACK | ACK_DATA | USERDATA)
 }
 
 /// Controllers ask for blocks that are to be downloaded; all else is asked by their clients.

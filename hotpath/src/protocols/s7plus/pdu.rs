@@ -1,6 +1,7 @@
 //! What one TSDU says: version, operation, function, and how it is protected.
 
 use crate::bytes::{Cursor, Short};
+use crate::protocols::iso::Beginning;
 use crate::protocols::{Party, Probe};
 
 const PROTOCOL_ID: u8 = 0x72;
@@ -136,37 +137,40 @@ pub(super) fn number(cursor: &mut Cursor<'_>) -> Result<u64, Short> {
     Ok(sum)
 }
 
-/// Whether these first bytes of a TSDU are a PDU, and who sends it; see [`crate::protocols::iso::probe`].
-pub(super) fn probe(tsdu: &[u8], is_whole: bool) -> Probe {
-    if tsdu.first().is_some_and(|id| *id != PROTOCOL_ID)
-        || tsdu.get(1).is_some_and(|version| !is_version(*version))
+/// Whether a TSDU that begins so is a PDU, and who sends it.
+pub(super) fn probe(tsdu: Beginning<'_>) -> Probe {
+    let [_, version, high, low, ref rest @ ..] = *tsdu.bytes else {
+        let may_be = match *tsdu.bytes {
+            [] => true,
+            [id, ref rest @ ..] => {
+                id == PROTOCOL_ID && rest.first().is_none_or(|version| is_version(*version))
+            }
+        };
+        return if may_be && tsdu.length > HEADER { Probe::More } else { Probe::No };
+    };
+    let length = HEADER + usize::from(u16::from_be_bytes([high, low]));
+    // What goes on in another TSDU has no trailer.
+    let fits = tsdu.length == length || tsdu.length == length + HEADER;
+    let may_fit = !tsdu.is_last && tsdu.length < length + HEADER;
+    if tsdu.bytes.first() != Some(&PROTOCOL_ID)
+        || !is_version(version)
+        || length == HEADER
+        || !(fits || may_fit)
     {
         return Probe::No;
-    }
-    let [_, version, high, low, ref rest @ ..] = *tsdu else {
-        return if is_whole { Probe::No } else { Probe::More };
-    };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    let tail = rest.get(length..);
-    let is_ended = match tail {
-        Some([]) => true,
-        Some(trailer) => trailer.len() == HEADER && trailer.starts_with(&[PROTOCOL_ID, version]),
-        None => !is_whole,
-    };
-    if !is_ended || length == 0 {
-        // Cut amid its trailer it may still be one.
-        let is_partial = !is_whole && tail.is_some_and(|tail| tail.len() < HEADER) && length > 0;
-        return if is_partial { Probe::More } else { Probe::No };
     }
     if version >= EVENT {
         return Probe::Yes(None);
     }
-    let place = if version == DIGESTED && rest.first() == Some(&32) { 33 } else { 0 };
-    match rest.get(place) {
+    let digest = match rest.first() {
+        Some(32) if version == DIGESTED => 33,
+        Some(_) => 0,
+        None => return Probe::More,
+    };
+    match rest.get(digest) {
         Some(&REQUEST) => Probe::Yes(Some(Party::Client)),
         Some(&(RESPONSE | NOTIFICATION)) => Probe::Yes(Some(Party::Server)),
-        Some(_) => Probe::No,
-        None if is_whole => Probe::No,
-        None => Probe::More,
+        None if tsdu.length > HEADER + digest => Probe::More,
+        _ => Probe::No,
     }
 }
