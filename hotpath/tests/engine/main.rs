@@ -10,4 +10,5 @@ mod naming;
 mod properties;
 mod seconds;
 mod segments;
+mod shared_port;
 mod wire;
