@@ -1,9 +1,9 @@
 """S7comm messages of a capture as otids and as tshark tell them, in one form, to be compared.
 
-What is compared is what both tell: function, error, operands, return codes, and the values of reads
-and writes. tshark gives a response no operands: which types its values have, its request says, found
-here by stream and reference as otids finds it. Connections are transport, and tshark 4.0 has no
-dissector for S7comm-plus.
+What is compared is what both tell: function, error, operands, return codes, and the values of
+reads and writes. tshark gives a response no operands: which types its values have, its request
+says, found here by stream and reference as otids finds it. Connections are transport, and
+tshark 4.0 has no dissector for S7comm-plus.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ Item = tuple[str, int, int]
 """Type, address, count."""
 
 
+Values = tuple[tuple[Any, ...], ...]
+"""The numbers of each operand that has some."""
+
+
 class Pdu(NamedTuple):
     """What both tell of a PDU."""
 
@@ -66,11 +70,13 @@ class Pdu(NamedTuple):
     items: tuple[Item, ...]  # of requests
     names: tuple[str, ...]  # blocks, of requests
     codes: tuple[int, ...]  # of responses, as on the wire
-    values: tuple[tuple[Any, ...], ...]
+    values: Values
 
 
 Told = Iterator[tuple[int, Pdu]]
 """Frame number and PDU."""
+Asked = tuple[Pdu, list[str], bool]
+"""A request, the types of its operands, and whether it is a data block read."""
 
 
 # --- otids ---------------------------------------------------------------------------------------
@@ -144,12 +150,12 @@ def theirs(capture: Path) -> Told:
         ) as tshark,
     ):
         assert tshark.stdout is not None
-        asked: dict[tuple[int, int, int], tuple[Pdu, list[str]]] = {}
+        asked: dict[tuple[int, int, int], Asked] = {}
         for packet in _packets(tshark.stdout):
             yield from _pdus(packet, asked)
 
 
-def _pdus(packet: Pairs, asked: dict[tuple[int, int, int], tuple[Pdu, list[str]]]) -> Told:
+def _pdus(packet: Pairs, asked: dict[tuple[int, int, int], Asked]) -> Told:
     frame, stream, source, target = 0, 0, 0, 0
     for name, layer in dict(dict(packet)["_source"])["layers"]:
         if name == "frame":
@@ -164,7 +170,8 @@ def _pdus(packet: Pairs, asked: dict[tuple[int, int, int], tuple[Pdu, list[str]]
             match fields_.number("header.rosctr", 0):
                 case 1:
                     pdu, types = _job(fields_)
-                    asked[stream, source, key] = pdu, types
+                    is_nested = any(item.items for item in fields_.items)
+                    asked[stream, source, key] = pdu, types, is_nested
                 case 2 | 3:
                     pdu = _answer(fields_, asked.pop((stream, target, key), None))
                 case 7:
@@ -217,28 +224,31 @@ def _leaves(fields: Fields) -> Iterator[Fields]:
 def _touched(item: Fields) -> Item | None:
     """The operand of a specification; None if it has none."""
     if item.text("param.item.dbread.length"):
-        block, start = (item.number(f"param.item.dbread.{name}", 0) for name in ("db", "startaddress"))
+        block = item.number("param.item.dbread.db", 0)
+        start = item.number("param.item.dbread.startaddress", 0)
         return "db-byte", block << 32 | start, item.number("param.item.dbread.length", 0)
     if item.text("varstat.req.memory_area"):
         return _table(item)
-    area = item.number("param.item.area", -1)
-    size = SIZES.get(item.number("param.item.transp_size", -1), "")
     count = item.number("param.item.length", 0)
-    bits = item.number("param.item.address", 0)
     if item.number("param.item.syntaxid", 0) != 0x10 or not count:
         return None
+    return _any(item, count)
+
+
+def _any(item: Fields, count: int) -> Item | None:
+    """The operand of an S7ANY specification."""
+    area, form = item.number("param.item.area", -1), item.number("param.item.transp_size", -1)
+    size, bits = SIZES.get(form, ""), item.number("param.item.address", 0)
+    width = 8 if form == 15 else struct.calcsize(FORMATS[size]) if size else 1
     if area in {0x1C, 0x1D}:
         return ("counter" if area == 0x1C else "timer"), bits, count
     if area in S7_200:
-        width = struct.calcsize(FORMATS[size]) if size else 1
         return f"s7-200-{S7_200[area]}", bits >> 3, count * width
     if area not in AREAS or not size:
         return None
     block = item.number("param.item.db", 0) if AREAS[area] in {"db", "di"} else 0
-    width = struct.calcsize(FORMATS[size])
-    if item.number("param.item.transp_size", 0) == 15:
-        width = 8
-    return f"{AREAS[area]}-{size}", block << 32 | (bits if size == "bit" else bits >> 3), count * width
+    address = block << 32 | (bits if size == "bit" else bits >> 3)
+    return f"{AREAS[area]}-{size}", address, count * width
 
 
 def _table(item: Fields) -> Item | None:
@@ -264,7 +274,7 @@ def _job(fields: Fields) -> tuple[Pdu, list[str]]:
     subfunction = -1
     touched = [_touched(item) for item in _leaves(fields)]
     types = ["" if one is None else one[0] for one in touched]
-    values: tuple[tuple[Any, ...], ...] = ()
+    values: Values = ()
     if function == WRITE:
         values = _values(fields.data, types)
     if function == PI_SERVICE:
@@ -285,7 +295,7 @@ def _blocks(fields: Fields) -> tuple[str, ...]:
     )
 
 
-def _answer(fields: Fields, asked: tuple[Pdu, list[str]] | None) -> Pdu:
+def _answer(fields: Fields, asked: Asked | None) -> Pdu:
     error = fields.number("header.errcls", 0) << 8 | fields.number("header.errcod", 0)
     unknown = 0x300 + fields.number("header.rosctr", 0)
     function = fields.number("param.func", asked[0].function if asked else unknown)
@@ -293,23 +303,28 @@ def _answer(fields: Fields, asked: tuple[Pdu, list[str]] | None) -> Pdu:
     types = asked[1] if asked and is_same else []
     subfunction = asked[0].subfunction if asked and is_same else -1
     codes: tuple[int, ...] = ()
-    values: tuple[tuple[Any, ...], ...] = ()
+    values: Values = ()
     if types and not error and function in {READ, WRITE}:
         codes = tuple(item.number("data.returncode", 0) for item in fields.data)
-        if function == READ and len(codes) == 1 and len(types) > 1:
-            codes, values = _nested(fields.data[0], types)
+        if function == READ and asked and asked[2]:
+            codes, values = _nested(fields.data, asked[0].items)
         elif function == READ:
             values = _values(fields.data, types)
     return Pdu("response", function, subfunction, error, (), (), codes, values)
 
 
-def _nested(item: Fields, types: list[str]) -> tuple[tuple[int, ...], tuple[tuple[Any, ...], ...]]:
-    """The answer to a data block read: tshark shows its parts as items of its item."""
-    codes = tuple(one.number("data.returncode", 0) for one in item.data)
-    return codes, _values(item.data, types)
+def _nested(data: list[Fields], items: tuple[Item, ...]) -> tuple[tuple[int, ...], Values]:
+    """The answer to a data block read: for each a code, then bytes. tshark shows them as bytes."""
+    raw = b"".join(item.raw("resp.data") for item in data)
+    codes, values, at = [], [], 0
+    for _, _, count in items:
+        codes.append(raw[at])
+        values.append(tuple(raw[at + 1 : at + 1 + count]))
+        at += 1 + count
+    return tuple(codes), tuple(values)
 
 
-def _values(data: list[Fields], types: list[str]) -> tuple[tuple[Any, ...], ...]:
+def _values(data: list[Fields], types: list[str]) -> Values:
     return tuple(
         some
         for item, kind in zip(data, types, strict=False)

@@ -10,7 +10,8 @@ fn connect(tsap: &[u8]) -> Vec<u8> {
     [&head[..], tsap].concat()
 }
 
-const SETUP: &[u8] = b"\x03\0\0\x19\x02\xf0\x80\x32\x01\0\0\0\x01\0\x08\0\0\xf0\0\0\x01\0\x01\x01\xe0";
+const SETUP: &[u8] =
+    b"\x03\0\0\x19\x02\xf0\x80\x32\x01\0\0\0\x01\0\x08\0\0\xf0\0\0\x01\0\x01\x01\xe0";
 const EXPLORE: &[u8] =
     b"\x03\0\0\x1d\x02\xf0\x80\x72\x02\0\x0e\x31\0\0\x04\xbb\0\0\0\x01\0\0\0\0\x34\x72\x02\0\0";
 const SESSION: &[u8] = b"\x03\0\0\x0f\x02\xf0\x80\x0d\x06\x05\x06\x13\x01\0\x16";
@@ -24,7 +25,11 @@ fn name_of(said: &[&[u8]]) -> (String, Vec<&'static str>) {
     }
     wire.put_at(START + 3 * SECOND, &super::frames::udp(host(8, 9), host(9, 9), b"x"));
     let heard = wire.finish();
-    let name = heard.traffic.iter().map(|(name, _)| name.clone()).find(|name| name.contains("tcp/102") || name.contains("s7comm"));
+    let name = heard
+        .traffic
+        .iter()
+        .map(|(name, _)| name.clone())
+        .find(|name| name.contains("tcp/102") || name.contains("s7comm"));
     (name.unwrap_or_default(), heard.kinds())
 }
 
@@ -78,6 +83,10 @@ fn a_refused_connection_bears_the_name_that_was_spoken_before() {
         later.reset(&mut wire);
         let heard = wire.finish();
         let refused = heard.connections.iter().find(|one| one.state == "refused");
-        assert!(refused.is_some_and(|one| one.conversation.ends_with(name)), "{:?}", heard.connections);
+        assert!(
+            refused.is_some_and(|one| one.conversation.ends_with(name)),
+            "{:?}",
+            heard.connections
+        );
     }
 }

@@ -157,6 +157,13 @@ fn a_data_block_read_has_several_objects() {
     assert_eq!(places, ["74:108", "76:404"]);
     let raw: Vec<_> = flow.last().values.iter().map(|value| (value.0, value.3)).collect();
     assert_eq!(raw, [(0, 1), (0, 2), (1, 3), (1, 4), (1, 5), (1, 6)]);
+    flow.feed(Client, &job(2, &[4, 1, 0x12, 7, 0xB0, 1, 2, 0, 0x4A, 0, 0x6C], &[]));
+    flow.feed(Server, &answer(2, &[4, 1], &[0xFF, 9, 0, 3, 0xFF, 1, 2]));
+    let raw: Vec<_> = flow.last().values.iter().map(|value| value.3).collect();
+    assert_eq!(raw, [1, 2], "of one area likewise");
+    flow.feed(Client, &job(3, &[4, 1, 0x12, 7, 0xB0, 1, 2, 0, 0x4A, 0, 0x6C], &[]));
+    flow.feed(Server, &answer(3, &[4, 1], &[0xFF, 9, 0, 3, 0x0A, 1, 2]));
+    assert_eq!((flow.last().status, flow.last().values.len()), (0x0A, 0));
     assert_eq!(flow.kinds(), []);
 }
 

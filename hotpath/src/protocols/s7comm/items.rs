@@ -341,6 +341,19 @@ pub(super) fn table_operand(
     Some(object(kind, block | address, repeated * stride(kind), access))
 }
 
+/// Whether an answer is that of a data block read: one item of several objects, or of one with its
+/// own return code in front.
+fn is_db_read(bytes: &[u8], count: usize, objects: &[OwnedObject]) -> bool {
+    match *objects {
+        _ if count != 1 => false,
+        [OwnedObject { kind: BYTE, count: asked, .. }] => {
+            let length = data(&mut Cursor::new(bytes)).map(|one| one.bytes.len() as u64);
+            length == Ok(u64::from(asked) + 1)
+        }
+        _ => objects.len() > 1,
+    }
+}
+
 /// The data of `count` items, placed on the objects that were asked for.
 ///
 /// # Errors
@@ -352,8 +365,7 @@ pub(super) fn answers(
     statuses: &mut Vec<u8>,
     found: &mut Vec<Value<'static>>,
 ) -> Result<(), Short> {
-    // A data block read is one item of several objects.
-    let is_nested = count == 1 && objects.len() > 1;
+    let is_nested = is_db_read(cursor.rest(), count, objects);
     let objects = if is_nested || count == objects.len() { objects } else { &[] };
     for place in 0..count {
         let one = data(cursor)?;
