@@ -30,6 +30,7 @@ fn a_connection_names_rack_and_slot() {
     let ends: Vec<_> = asked.objects.iter().map(|object| object.1.as_str()).collect();
     assert_eq!(ends, ["OP rack 1 slot 2", "PG rack 0 slot 0"]);
     assert_eq!((told.role, told.status, told.reply_to), (Role::Response, 0, Some(1)));
+    assert_eq!(told.unit, 0x22);
     assert_eq!(told.objects.len(), 2, "those of its request");
 }
 

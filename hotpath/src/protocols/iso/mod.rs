@@ -147,8 +147,13 @@ impl Iso {
     ) -> Step {
         match self.step(user, from, bytes, out) {
             Step::More(_) => {
-                *self.lane(from) = Lane::new(Place::Gapped);
-                let skip = tpdu::seek(bytes, true).max(1);
+                let before = std::mem::replace(self.lane(from), Lane::new(Place::Gapped));
+                // Parts of a TSDU that will never be whole go at once: else each would be looked at
+                // again for each one before it.
+                let skip = match before.parts {
+                    0 => tpdu::seek(bytes, true).max(1),
+                    parts => parts,
+                };
                 Step::Malformed { skip, notice: NoticeKind::Gap, detail: CUT }
             }
             step => step,

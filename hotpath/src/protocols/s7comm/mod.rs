@@ -14,6 +14,7 @@
 //! - In a download the controller asks for the blocks: those requests are the server's.
 //! - Cyclic data are reports with the objects of their subscription, if that was seen.
 
+mod connections;
 mod items;
 mod names;
 mod parts;
@@ -77,6 +78,8 @@ struct Teller {
     pairing: Pairing,
     jobs: VecDeque<Job>,
     list: szl::Fragments,
+    /// Rack and slot of the connection that is asked for.
+    unit: u32,
     /// Kept for their capacity.
     values: Vec<Value<'static>>,
     statuses: Vec<u8>,

@@ -1,14 +1,11 @@
 //! From a PDU to the messages that it is: what it says itself, and what its request lends it.
 
-use std::fmt::Write;
-
-use super::items::{self, Objects, SUCCESS, named};
-use super::names::{self, REFUSED, RESERVED, TSAP, UNKNOWN, USERDATA};
+use super::items::{self, Objects, SUCCESS};
+use super::names::{self, RESERVED, UNKNOWN, USERDATA};
 use super::pdu::{self, FOREIGN, Pdu};
 use super::userdata::{self, CPU, CYCLIC, Kind, Parameters, READ_SZL, UNSUBSCRIBE};
 use super::{Teller, parts};
 use crate::bytes::{Cursor, Short};
-use crate::protocols::iso::{self, Ends, Tpdu};
 use crate::protocols::pairing::{Answer, OwnedObject, Pending};
 use crate::protocols::{Emit, Message, NO_SUBFUNCTION, Object, Party, Told};
 use crate::words::{Access, NoticeKind, Role};
@@ -21,19 +18,19 @@ const UNASKED: &str = "no request of this reference and function waits";
 
 /// What a message says beside its objects.
 #[derive(Debug, Clone, Copy)]
-struct Head {
-    from: Party,
-    role: Role,
-    function: u32,
-    subfunction: u32,
-    unit: u32,
-    status: u16,
-    reply_to: Option<Told>,
-    length: usize,
+pub(super) struct Head {
+    pub(super) from: Party,
+    pub(super) role: Role,
+    pub(super) function: u32,
+    pub(super) subfunction: u32,
+    pub(super) unit: u32,
+    pub(super) status: u16,
+    pub(super) reply_to: Option<Told>,
+    pub(super) length: usize,
 }
 
 impl Head {
-    const fn new(from: Party, role: Role, function: u32, length: usize) -> Self {
+    pub(super) const fn new(from: Party, role: Role, function: u32, length: usize) -> Self {
         Self {
             from,
             role,
@@ -52,8 +49,6 @@ const fn key(asker: Party, reference: u16) -> u64 {
     ((asker as u64) << 16) | reference as u64
 }
 
-const CONNECTION: u64 = u64::MAX;
-
 /// The status of an item from its return code.
 const fn status(code: u8) -> u16 {
     match code {
@@ -64,49 +59,6 @@ const fn status(code: u8) -> u16 {
 }
 
 impl Teller {
-    pub(super) fn tell_connection(
-        &mut self,
-        from: Party,
-        tpdu: &Tpdu<'_>,
-        length: usize,
-        out: &mut dyn Emit,
-    ) {
-        self.begin();
-        match tpdu {
-            Tpdu::Connect(ends) => {
-                let objects = tsaps(ends);
-                let unit = rack_and_slot(ends);
-                let head = Head { unit, ..Head::new(from, Role::Request, iso::CONNECT, length) };
-                self.ask(CONNECTION, head, objects, out);
-            }
-            Tpdu::Confirm(_) | Tpdu::Disconnect(_) => {
-                let refused = match tpdu {
-                    Tpdu::Disconnect(reason) => REFUSED | u16::from(*reason),
-                    _ => 0,
-                };
-                let waits = |request: &Pending| request.from != from;
-                match self.pairing.answer(CONNECTION, waits) {
-                    Answer::To(request) => {
-                        let head = Head::new(from, Role::Response, iso::CONNECT, length);
-                        self.reply(&request, Head { status: refused, ..head }, out);
-                    }
-                    _ if refused == 0 => {
-                        let head = Head::new(from, Role::Response, iso::CONNECT, length);
-                        self.emit(head, &[], out);
-                    }
-                    _ => {
-                        let head = Head::new(from, Role::Report, iso::DISCONNECT, length);
-                        self.emit(head, &[], out);
-                    }
-                }
-            }
-            Tpdu::Error(_) => {
-                self.emit(Head::new(from, Role::Response, iso::ERROR, length), &[], out);
-            }
-            Tpdu::Data { .. } => {}
-        }
-    }
-
     pub(super) fn tell_data(
         &mut self,
         from: Party,
@@ -139,7 +91,7 @@ impl Teller {
         }
     }
 
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.values.clear();
         self.statuses.clear();
     }
@@ -323,7 +275,7 @@ impl Teller {
     }
 
     /// Emits a request, and waits for its answer.
-    fn ask(&mut self, key: u64, head: Head, objects: Objects, out: &mut dyn Emit) {
+    pub(super) fn ask(&mut self, key: u64, head: Head, objects: Objects, out: &mut dyn Emit) {
         let id = self.emit(head, &objects, out);
         let now = out.now();
         let request = Pending {
@@ -338,7 +290,7 @@ impl Teller {
     }
 
     /// Emits the answer to a request.
-    fn reply(&mut self, request: &Pending, mut head: Head, out: &mut dyn Emit) {
+    pub(super) fn reply(&mut self, request: &Pending, mut head: Head, out: &mut dyn Emit) {
         head.subfunction = request.subfunction;
         head.reply_to = Some(request.told);
         let failed = |code: &u8| *code != SUCCESS;
@@ -349,7 +301,7 @@ impl Teller {
     }
 
     /// Emits a message with these objects, and the values and return codes that were read.
-    fn emit(&mut self, head: Head, objects: &[OwnedObject], out: &mut dyn Emit) -> u64 {
+    pub(super) fn emit(&mut self, head: Head, objects: &[OwnedObject], out: &mut dyn Emit) -> u64 {
         let codes = self.statuses.iter().map(|code| status(*code));
         let codes = codes.chain(std::iter::repeat(head.status));
         let objects: smallvec::SmallVec<[Object<'_>; 4]> =
@@ -393,35 +345,4 @@ fn specifications(
 
 const fn rule(holds: bool) -> Result<(), &'static str> {
     if holds { Ok(()) } else { Err(UNLIKE) }
-}
-
-/// The ends of a connection as people write them.
-fn tsaps(ends: &Ends<'_>) -> Objects {
-    let told = [ends.called, ends.calling].into_iter().filter(|tsap| !tsap.is_empty());
-    told.map(|tsap| named(TSAP, &tsap_name(tsap), Access::Control)).collect()
-}
-
-fn tsap_name(tsap: &[u8]) -> String {
-    let device = match tsap.first() {
-        Some(1) => "PG",
-        Some(2) => "OP",
-        Some(3) => "S7-basic",
-        _ => "TSAP",
-    };
-    match *tsap {
-        [1..=3, place] => format!("{device} rack {} slot {}", place >> 5, place & 0x1F),
-        _ if tsap.iter().all(u8::is_ascii_graphic) => String::from_utf8_lossy(tsap).into_owned(),
-        _ => tsap.iter().take(32).fold(String::from("0x"), |mut text, byte| {
-            // A string takes whatever is written to it.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }),
-    }
-}
-
-fn rack_and_slot(ends: &Ends<'_>) -> u32 {
-    match *ends.called {
-        [1..=3, place] => u32::from(place),
-        _ => 0,
-    }
 }
