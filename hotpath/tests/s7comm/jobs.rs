@@ -42,6 +42,8 @@ fn a_refused_connection() {
     assert_eq!((flow.last().status, flow.last().reply_to), (0x103, Some(1)));
     flow.feed(Client, &tpkt(&[6, 0x80, 0, 1, 0, 0, 0x80]));
     assert_eq!((flow.last().function, flow.last().role), (0x280, Role::Report));
+    flow.feed(Server, &tpkt(&[5, 0xC0, 0, 1, 0, 1]));
+    assert_eq!((flow.last().function, flow.last().role), (0x280, Role::Response));
     assert_eq!(flow.kinds(), []);
 }
 

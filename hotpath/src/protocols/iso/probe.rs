@@ -21,8 +21,9 @@ pub struct Beginning<'a> {
     pub is_last: bool,
 }
 
-/// See [`crate::protocols::Protocol::probe`]. The first TSDU tells, by `data`. As long as only a connection was asked for, `suits` says whether its ends
-/// are usual for the protocol; that is kept for the case that nothing else comes.
+/// See [`crate::protocols::Protocol::probe`]. The first TSDU tells, by `data`. As long as only a
+/// connection was asked for, `suits` says whether its ends are usual for the protocol; that is kept
+/// for the case that nothing else comes.
 pub fn probe(head: &[u8], suits: fn(&Ends<'_>) -> bool, data: fn(Beginning<'_>) -> Probe) -> Probe {
     let (mut rest, mut party, mut is_usual) = (head, None, false);
     let (mut is_amid, mut seen) = (false, 0);
@@ -57,7 +58,7 @@ pub fn probe(head: &[u8], suits: fn(&Ends<'_>) -> bool, data: fn(Beginning<'_>) 
             _ if whole.is_none() => return undecided,
             Ok(Tpdu::Connect(ends)) => (party, is_usual) = (Some(Party::Client), suits(&ends)),
             Ok(Tpdu::Confirm(ends)) => (party, is_usual) = (Some(Party::Server), suits(&ends)),
-            Ok(Tpdu::Disconnect(_) | Tpdu::Error(_)) => {}
+            Ok(Tpdu::Disconnect(_) | Tpdu::Disconnected | Tpdu::Error(_)) => {}
             Err(_) => return Probe::No,
         }
         if whole.is_none() {

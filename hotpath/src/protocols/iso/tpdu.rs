@@ -11,6 +11,7 @@ const VERSION: u8 = 3;
 const CONNECT: u8 = 0xE0;
 const CONFIRM: u8 = 0xD0;
 const DISCONNECT: u8 = 0x80;
+const DISCONNECTED: u8 = 0xC0;
 const DATA: u8 = 0xF0;
 const ERROR: u8 = 0x70;
 
@@ -48,6 +49,8 @@ pub enum Tpdu<'a> {
     Confirm(Ends<'a>),
     /// DR: it is refused, or ends.
     Disconnect(u8),
+    /// DC: an end is confirmed; class 0 needs none, and some send it.
+    Disconnected,
     /// DT: a part of a TSDU.
     Data {
         /// The part.
@@ -84,11 +87,15 @@ pub fn strict(bytes: &[u8]) -> Look<usize> {
     };
     match *bytes {
         [_, _, _, _, 2, DATA, ..] => Look::Yes(length),
-        [_, _, _, _, indicator, CONNECT..=0xEF | CONFIRM..=0xDF | DISCONNECT | ERROR, ..]
-            if usize::from(indicator) + TPKT + 1 == length =>
-        {
-            Look::Yes(length)
-        }
+        [
+            _,
+            _,
+            _,
+            _,
+            indicator,
+            CONNECT..=0xEF | CONFIRM..=0xDF | DISCONNECT | DISCONNECTED | ERROR,
+            ..,
+        ] if usize::from(indicator) + TPKT + 1 == length => Look::Yes(length),
         [_, _, _, _, _, _, ..] => Look::No(UNLIKE),
         _ => Look::More(TPKT + 2),
     }
@@ -123,8 +130,11 @@ pub fn parse(body: &[u8]) -> Result<Tpdu<'_>, &'static str> {
         [CONNECT..=0xEF, _, _, _, _, _, ref rest @ ..] => ends(rest).map(Tpdu::Connect),
         [CONFIRM..=0xDF, _, _, _, _, _, ref rest @ ..] => ends(rest).map(Tpdu::Confirm),
         [DISCONNECT, _, _, _, _, reason, ..] => Ok(Tpdu::Disconnect(reason)),
+        [DISCONNECTED, _, _, _, _, ..] => Ok(Tpdu::Disconnected),
         [ERROR, _, _, cause, ..] => Ok(Tpdu::Error(cause)),
-        [DATA | CONNECT..=0xEF | CONFIRM..=0xDF | DISCONNECT | ERROR, ..] | [] => Err(CUT),
+        [DATA | CONNECT..=0xEF | CONFIRM..=0xDF | DISCONNECT | DISCONNECTED | ERROR, ..] | [] => {
+            Err(CUT)
+        }
         _ => Err(UNKNOWN),
     }
 }

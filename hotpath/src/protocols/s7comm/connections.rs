@@ -53,6 +53,9 @@ impl Teller {
                     }
                 }
             }
+            Tpdu::Disconnected => {
+                self.emit(Head::new(from, Role::Response, iso::DISCONNECT, length), &[], out);
+            }
             Tpdu::Error(_) => {
                 self.emit(Head::new(from, Role::Response, iso::ERROR, length), &[], out);
             }

@@ -115,6 +115,10 @@ impl iso::User for Teller {
                 return self.ask(CONNECTION, head(Role::Request, iso::CONNECT), objects, out);
             }
             Tpdu::Disconnect(reason) => REFUSED | u16::from(*reason),
+            Tpdu::Disconnected => {
+                emit(head(Role::Response, iso::DISCONNECT), &[], out);
+                return;
+            }
             Tpdu::Error(_) => {
                 emit(head(Role::Response, iso::ERROR), &[], out);
                 return;
