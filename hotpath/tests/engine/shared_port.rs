@@ -1,4 +1,5 @@
-//! Several protocols on one port: which of them a flow speaks, and what it is called until it tells.
+//! Several protocols on one port: which of them a flow speaks, and what it is called until it
+//! tells.
 
 use super::frames::host;
 use super::wire::{Dialogue, SECOND, START, Wire};

@@ -91,7 +91,7 @@ fn a_read_of_several_items() {
         (0, 0, ValueKind::Float, 10_f64.to_bits()),
         (0, 4, ValueKind::Float, (-10_f64).to_bits()),
         (1, 0, ValueKind::Bit, 1),
-        (2, 0, ValueKind::Signed, -2_i64 as u64),
+        (2, 0, ValueKind::Signed, u64::MAX - 1),
     ];
     assert_eq!(told.values, values);
 }

@@ -1,4 +1,5 @@
-//! Drives the decoders as an engine would, holds them to their contract, and records what they emit.
+//! Drives the decoders as an engine would, holds them to their contract, and records what they
+//! emit.
 
 use hotpath::net::Arrival;
 use hotpath::protocols::{Decoder, Emit, Message, Party, Protocol, Step, Told, Transport};

@@ -1,11 +1,11 @@
 //! ISO transport on TCP: what S7comm, S7comm-plus and MMS have in common on port 102.
 //!
 //! TPKT (RFC 1006) frames TPDUs of COTP class 0 (ISO 8073, X.224): a connection is asked for and
-//! granted, then data TPDUs carry TSDUs, in several parts where they are long. [`Iso`] finds them in
-//! a stream; a protocol above is an [`User`] of it.
+//! granted, then data TPDUs carry TSDUs, in several parts where they are long. [`Iso`] finds them
+//! in a stream; a protocol above is an [`User`] of it.
 //!
-//! All parts of a TSDU wait in the stream until its last one is there, so that what the bytes cost is
-//! counted by who holds them, and its first frame is that of its first byte.
+//! All parts of a TSDU wait in the stream until its last one is there, so that what the bytes cost
+//! is counted by who holds them, and its first frame is that of its first byte.
 
 mod probe;
 mod tpdu;

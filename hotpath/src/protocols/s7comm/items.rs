@@ -307,8 +307,8 @@ fn nested(
     Ok(())
 }
 
-/// An operand of a programming device's table: area and type in one byte, repetitions (of a bit, its
-/// number), data block, address.
+/// An operand of a programming device's table: area and type in one byte, repetitions (of a bit,
+/// its number), data block, address.
 pub(super) fn table_operand(
     [area, count, block_high, block_low, high, low]: [u8; 6],
     access: Access,

@@ -4,12 +4,12 @@
 //! transport ([`super::iso`]).
 //!
 //! What a reader of the messages should know:
-//! - A connection request tells both TSAPs as objects, and rack and slot of the one that is asked as
-//!   unit (`rack << 5 | slot`). All later messages have unit 0: whoever comes amid a connection could
-//!   not tell it, and the same words must have the same name.
-//! - The type of an operand is that of its request: a word and a real at one address are two objects.
-//!   A response gives the objects of its request with a return code each; without its request it has
-//!   neither objects nor values.
+//! - A connection request tells both TSAPs as objects, and rack and slot of the one that is asked
+//!   as unit (`rack << 5 | slot`). All later messages have unit 0: whoever comes amid a connection
+//!   could not tell it, and the same words must have the same name.
+//! - The type of an operand is that of its request: a word and a real at one address are two
+//!   objects. A response gives the objects of its request with a return code each; without its
+//!   request it has neither objects nor values.
 //! - Where all items of an answer fail, their first code is the status of the message as well.
 //! - In a download the controller asks for the blocks: those requests are the server's.
 //! - Cyclic data are reports with the objects of their subscription, if that was seen.
@@ -50,8 +50,8 @@ fn probe(transport: Transport, head: &[u8]) -> Probe {
     }
 }
 
-/// What a controller is asked for, by the first byte of its TSAP: a programming device's connection,
-/// a panel's, a basic one.
+/// What a controller is asked for, by the first byte of its TSAP: a programming device's
+/// connection, a panel's, a basic one.
 fn suits(ends: &Ends<'_>) -> bool {
     matches!(ends.called, [1..=3, _]) && ends.called != [2, 0]
 }

@@ -1,7 +1,8 @@
 //! Names of functions, statuses and object types, and what each function does.
 //!
 //! S7comm has no public specification. Codes and names are those of Wireshark's `packet-s7comm.c`
-//! (release 4.0) and of Snap7's documentation; error codes are those of the STEP 7 system functions.
+//! (release 4.0) and of Snap7's documentation; error codes are those of the STEP 7 system
+//! functions.
 
 use super::userdata;
 use crate::protocols::{NO_SUBFUNCTION, ObjectKind, iso};
@@ -195,9 +196,9 @@ macro_rules! objects {
     };
 }
 
-/// The object types, by the numbers above. An operand's address is `data block << 32 | byte`, of a bit
-/// `data block << 32 | byte * 8 + bit`; a timer's and a counter's is its number; a system status
-/// list's is `id << 16 | index`.
+/// The object types, by the numbers above. An operand's address is `data block << 32 | byte`, of a
+/// bit `data block << 32 | byte * 8 + bit`; a timer's and a counter's is its number; a system
+/// status list's is `id << 16 | index`.
 pub(super) static OBJECTS: &[ObjectKind] = objects!(
     ["db" "di" "m" "i" "q" "p" "l" "v"]
     [

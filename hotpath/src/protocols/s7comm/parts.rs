@@ -62,7 +62,8 @@ pub(super) fn service(parameters: &[u8], objects: &mut Objects) -> Result<u32, S
     let subfunction = names::pi_service(name, argument);
     match name {
         b"_INSE" | b"_INS2" | b"_DELE" => {
-            // A count of blocks, a byte that is not known, and their file names without the underscore.
+            // A count of blocks, a byte that is not known, and their file names without the
+            // underscore.
             let blocks = argument.get(2..).unwrap_or_default();
             for block in blocks.chunks_exact(FILE_NAME - 1) {
                 let name = block_name(&[b"_", block].concat());

@@ -42,8 +42,8 @@ pub(super) struct Parameters {
     pub(super) error: u16,
 }
 
-/// Reads them: a head, the length, request or response, type and group, sub-function, sequence; and,
-/// in longer ones, the number of the fragment, whether more follow, and an error.
+/// Reads them: a head, the length, request or response, type and group, sub-function, sequence;
+/// and, in longer ones, the number of the fragment, whether more follow, and an error.
 ///
 /// # Errors
 /// The bytes end inside them, or a type that is not known.

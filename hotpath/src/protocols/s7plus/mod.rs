@@ -4,8 +4,8 @@
 //! transport ([`super::iso`]) as S7comm is, and is told from it by its first byte.
 //!
 //! What a reader of the messages should know:
-//! - The sub-function says how a message is protected: its version (1, 2, 3), plus 256 where a digest
-//!   stands in front of it. What is in TLS is told record by record, as encrypted.
+//! - The sub-function says how a message is protected: its version (1, 2, 3), plus 256 where a
+//!   digest stands in front of it. What is in TLS is told record by record, as encrypted.
 //! - A request that sets or gets one variable names it: the operating state is one of them.
 //! - One PDU may take several TSDUs; what goes on with it is no message of its own.
 
