@@ -73,6 +73,17 @@ fn a_variable_is_named() {
 }
 
 #[test]
+fn a_request_may_say_that_nobody_answers_it() {
+    for (flags, kinds) in [(0x74, vec![]), (0x34, vec![NoticeKind::UnansweredRequest])] {
+        let mut asked = request(0x04F2, 1, &[]);
+        asked[13] = flags;
+        let mut flow = Flow::plus();
+        flow.feed(Client, &pdu(2, &asked)).expire(6_000_000_000);
+        assert_eq!((flow.functions(), flow.kinds()), (vec![0x4F2], kinds));
+    }
+}
+
+#[test]
 fn reports_and_other_operations() {
     let mut flow = Flow::plus();
     flow.feed(Server, &pdu(2, &[0x33, 0, 0, 0, 1]));

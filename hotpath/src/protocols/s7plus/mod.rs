@@ -112,7 +112,8 @@ impl iso::User for Teller {
             Tpdu::Connect(ends) => {
                 let told = [ends.called, ends.calling].into_iter().filter(|tsap| !tsap.is_empty());
                 let objects = told.map(tsap).collect();
-                return self.ask(CONNECTION, head(Role::Request, iso::CONNECT), objects, out);
+                let asked = head(Role::Request, iso::CONNECT);
+                return self.ask(CONNECTION, asked, objects, true, out);
             }
             Tpdu::Disconnect(reason) => REFUSED | u16::from(*reason),
             Tpdu::Disconnected => {
@@ -166,7 +167,7 @@ impl iso::User for Teller {
             Said::Request(call) => {
                 let objects = variable(call).unwrap_or_default();
                 let asked = head(Role::Request, u32::from(call.function));
-                self.ask(u64::from(call.sequence), asked, objects, out);
+                self.ask(u64::from(call.sequence), asked, objects, call.is_owed, out);
             }
             Said::Response(call) => self.tell_response(call, head, out),
             Said::Notification => {
@@ -227,8 +228,8 @@ impl Teller {
         }
     }
 
-    /// Emits a request, and waits for its answer.
-    fn ask(&mut self, key: u64, head: Head, objects: Owned, out: &mut dyn Emit) {
+    /// Emits a request, and waits for its answer; `owed` says whether one must come.
+    fn ask(&mut self, key: u64, head: Head, objects: Owned, owed: bool, out: &mut dyn Emit) {
         let id = emit(head, &objects, out);
         let now = out.now();
         let request = Pending {
@@ -237,7 +238,7 @@ impl Teller {
             function: head.function,
             subfunction: head.subfunction,
             objects,
-            owed: true,
+            owed,
         };
         self.pairing.ask(key, request, out);
     }

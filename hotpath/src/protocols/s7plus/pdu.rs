@@ -18,6 +18,9 @@ const REQUEST: u8 = 0x31;
 const RESPONSE: u8 = 0x32;
 const NOTIFICATION: u8 = 0x33;
 
+/// The transport flag of a request that nobody answers.
+const UNANSWERED: u8 = 0x40;
+
 const TLS_TYPES: std::ops::RangeInclusive<u8> = 20..=24;
 
 /// What stands in a TSDU.
@@ -43,6 +46,8 @@ pub(super) struct Call<'a> {
     pub(super) function: u16,
     /// What an answer repeats of its request.
     pub(super) sequence: u16,
+    /// Whether an answer is owed.
+    pub(super) is_owed: bool,
     /// Behind the transport flags.
     pub(super) body: &'a [u8],
 }
@@ -107,8 +112,9 @@ fn operation(mut body: Cursor<'_>) -> Result<Said<'_>, Short> {
             body.skip(2)?;
             let sequence = body.u16_be()?;
             // A request has a session in front of its transport flags.
-            body.skip(if operation == REQUEST { 5 } else { 1 })?;
-            let call = Call { function, sequence, body: body.rest() };
+            body.skip(if operation == REQUEST { 4 } else { 0 })?;
+            let is_owed = body.u8()? & UNANSWERED == 0;
+            let call = Call { function, sequence, is_owed, body: body.rest() };
             if operation == REQUEST { Said::Request(call) } else { Said::Response(call) }
         }
         NOTIFICATION => Said::Notification,
