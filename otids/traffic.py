@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from otids import _hotpath
+from otids.operands import spell_operands
 
 Array: TypeAlias = npt.NDArray[Any]
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -72,7 +73,13 @@ _RECORDS = 0x1_0000
 
 
 def spell_objects(kind: str, first: int, last: int) -> str:
-    """Spell objects of one kind: "coil 3–5"; of a file's records (Modbus), the file as well."""
+    """Spell objects of one kind: "coil 3–5"; operands of S7comm ("DB1.DBW10") in their own way.
+
+    Of a file's records (Modbus) the file is spelled as well.
+    """
+    operands = spell_operands(kind, first, last)
+    if operands is not None:
+        return operands
     file, record = divmod(first, _RECORDS)
     if kind == FILE_RECORD and last // _RECORDS == file:
         numbers = str(record) if first == last else f"{record}–{last % _RECORDS}"

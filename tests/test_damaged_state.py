@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from effort import examples
+from effort import EFFORT, examples
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 from pipelines import feed, make_pipeline
@@ -110,7 +110,7 @@ def twisted(value: Any, chance: random.Random) -> Any:
     return made
 
 
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(120 * EFFORT)
 def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> None:
     capture = captures / "normal-seed2" / "normal-seed2.pcap.gz"
     paths = places(msgpack.unpackb(saved))
@@ -140,4 +140,4 @@ def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> No
         again.restore(msgpack.unpackb(msgpack.packb(pipeline.state())))
 
     try_one()
-    assert min(refused, taken) > 5, "some are refused, and some are taken"
+    assert min(refused, taken) > 1, "some are refused, and some are taken"

@@ -24,4 +24,5 @@ pub mod source;
 pub mod speech;
 pub mod table;
 pub mod talk;
+mod trial;
 pub mod words;

@@ -1,11 +1,14 @@
 //! The application side of one flow: what it speaks, who serves, and how much it says.
 
+use smallvec::SmallVec;
+
 use crate::net::{Address, Arrival, Receiver, Side, Vlan};
 use crate::protocols::{Party, Probe, Protocol, Transport};
 use crate::record::Socket;
 use crate::scribe::{Place, Scribe};
 use crate::speech::Speech;
 use crate::table::{Carrier, Conversation, NONE};
+use crate::trial::understands;
 use crate::words::{ConnectionState, NoticeKind};
 
 /// Bytes that are held of a flow while it is not yet known what it speaks.
@@ -283,11 +286,21 @@ impl Talk {
     /// Takes what was heard on a registered port, and may be a PDU of its protocol, for one:
     /// nothing else will come to tell.
     fn conclude(&mut self, scribe: &mut Scribe, now: Arrival) {
-        let has_heard = matches!(&self.stage, Stage::Fresh(heard) if !heard.is_empty());
-        if let (true, Some((protocol, _)), Some(transport)) =
-            (has_heard, self.registered(scribe), self.transport())
-        {
-            self.claim(protocol, None, transport, scribe, now);
+        let (Stage::Fresh(heard), Some(transport)) = (&self.stage, self.transport()) else {
+            return;
+        };
+        let mut registered = self.registered(scribe).peekable();
+        if heard.is_empty() || registered.peek().is_none() {
+            return;
+        }
+        let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
+        let able: SmallVec<[_; 4]> = registered
+            .map(|(protocol, _)| (protocol, probes(protocol, transport, &heads)))
+            .filter(|(_, probes)| !probes.iter().copied().any(is_other))
+            .collect();
+        let likely = able.iter().find(|(_, probes)| probes.iter().copied().any(is_likely));
+        if let Some((protocol, probes)) = likely.or(able.first()).copied() {
+            self.claim(protocol, shown_server(probes), transport, scribe, now);
         }
     }
 
@@ -295,10 +308,27 @@ impl Talk {
     fn name_by_port(&mut self, scribe: &mut Scribe, now: Arrival) {
         self.conclude(scribe, now);
         if self.conversation == NONE {
-            let name = self.registered(scribe).map_or(&*self.plain, |(protocol, _)| protocol.name);
-            let name = Box::<str>::from(name);
+            let name = Box::<str>::from(self.name_of_port(scribe, now));
             self.name(&name, None, scribe, now);
         }
+    }
+
+    /// The name of the port's protocol: of several the one that was spoken between the two before.
+    fn name_of_port(&self, scribe: &mut Scribe, now: Arrival) -> &str {
+        let speaker = self.end(Side::First).endpoint;
+        let mut names = self.registered(scribe).map(|(protocol, side)| (protocol.name, side));
+        let first = names.next().map(|(name, _)| name);
+        let Some((second, side)) = names.next() else { return first.unwrap_or(&self.plain) };
+        first
+            .into_iter()
+            .chain([second])
+            .chain(names.map(|(name, _)| name))
+            .find(|name| {
+                let protocol = scribe.protocol(name, self.carrier, speaker, now);
+                scribe.knows(&self.key(side, protocol))
+            })
+            .or(first)
+            .unwrap_or(&self.plain)
     }
 
     /// A connection begins anew on the same addresses and ports: who serves, and what is spoken,
@@ -336,20 +366,19 @@ impl Talk {
     fn consider(&mut self, scribe: &mut Scribe, now: Arrival) {
         let Stage::Fresh(heard) = &self.stage else { return };
         let Some(transport) = self.transport() else {
-            self.give_up(scribe, now);
+            self.give_up(false, scribe, now);
             return;
         };
         let heads = [head_of(heard, Side::First), head_of(heard, Side::Second)];
-        let registered = self.registered(scribe).map(|(protocol, _)| protocol);
-        let mut open = false;
+        let (mut open, mut is_akin) = (false, false);
         for protocol in scribe.protocols {
-            let is_registered = registered.is_some_and(|one| std::ptr::eq(one, *protocol));
+            let is_registered =
+                self.registered(scribe).any(|(one, _)| std::ptr::eq(one, *protocol));
             if transport == Transport::Link && !is_registered {
                 continue; // An EtherType belongs to one protocol.
             }
-            let probes = heads
-                .each_ref()
-                .map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)));
+            let probes = probes(protocol, transport, &heads);
+            is_akin |= is_registered && probes.contains(&Some(Probe::Akin));
             match verdict(probes, is_registered) {
                 Verdict::Claim => {
                     self.claim(protocol, shown_server(probes), transport, scribe, now);
@@ -366,13 +395,14 @@ impl Talk {
             && !self.look_inside(Side::First, scribe, now)
             && !self.look_inside(Side::Second, scribe, now)
         {
-            self.give_up(scribe, now);
+            self.give_up(is_akin, scribe, now);
         }
     }
 
-    /// Nothing understands the flow; on a registered port that is worth a notice.
-    fn give_up(&mut self, scribe: &mut Scribe, now: Arrival) {
-        let expected = self.registered(scribe);
+    /// Nothing understands the flow; on a registered port that is worth a notice, unless it is
+    /// akin to what is expected there.
+    fn give_up(&mut self, is_akin: bool, scribe: &mut Scribe, now: Arrival) {
+        let expected = self.registered(scribe).next();
         let mut kept = match &mut self.stage {
             Stage::Fresh(heard) if expected.is_some() => std::mem::take(heard),
             _ => Vec::new(),
@@ -384,7 +414,7 @@ impl Talk {
         self.stage = Stage::Opaque(kept);
         let plain = self.plain.clone();
         self.name(&plain, None, scribe, now);
-        if let Some((protocol, side)) = expected {
+        if let Some((protocol, side)) = expected.filter(|_| !is_akin) {
             let speaker = self.end(side.other()).endpoint;
             let kind = NoticeKind::ForeignProtocol;
             scribe.notice(kind, self.conversation, speaker, protocol.name, None, now);
@@ -400,7 +430,7 @@ impl Talk {
         scribe: &mut Scribe,
         now: Arrival,
     ) {
-        let is_registered = self.registered(scribe).is_some();
+        let is_registered = self.registered(scribe).next().is_some();
         let is_stream = self.carrier == Carrier::Tcp;
         let Stage::Opaque(kept) = &mut self.stage else { return };
         if !is_registered {
@@ -419,23 +449,30 @@ impl Talk {
     }
 
     /// Looks for the protocol of a registered port in what one side said, wherever in its segments
-    /// that begins; in a datagram it begins at the start. Whether it was found.
+    /// that begins; in a datagram it begins at the start. What begins amid bytes of another sort
+    /// must be understood to the end: something that looks like a PDU is in most of them. Whether
+    /// it was found.
     fn look_inside(&mut self, side: Side, scribe: &mut Scribe, now: Arrival) -> bool {
-        let (Some(transport), Some((protocol, _))) = (self.transport(), self.registered(scribe))
-        else {
-            return false;
-        };
+        let Some(transport) = self.transport() else { return false };
+        let registered = self.registered(scribe);
         let (Stage::Fresh(heard) | Stage::Opaque(heard)) = &mut self.stage else { return false };
         let said = head_of(heard, side);
         let reach = match transport {
             Transport::Tcp => said.len().min(MAX_LOOKED_AT),
             Transport::Udp | Transport::Link => said.len().min(1),
         };
+        let candidates: SmallVec<[&'static Protocol; 4]> =
+            registered.map(|(protocol, _)| protocol).collect();
         let found = (0..reach).find_map(|offset| {
-            let probe = (protocol.probe)(transport, said.get(offset..).unwrap_or_default());
-            matches!(probe, Probe::Yes(_)).then_some((offset, probe))
+            let rest = said.get(offset..).unwrap_or_default();
+            candidates.iter().find_map(|protocol| {
+                let probe = (protocol.probe)(transport, rest);
+                let is_it = matches!(probe, Probe::Yes(_))
+                    && (offset == 0 || understands(protocol, transport, rest, now));
+                is_it.then_some((offset, *protocol, probe))
+            })
         });
-        let Some((offset, probe)) = found else { return false };
+        let Some((offset, protocol, probe)) = found else { return false };
         heard.retain(|one| one.side == side);
         forget_head(heard, side, offset);
         let probes = if side == Side::First { [Some(probe), None] } else { [None, Some(probe)] };
@@ -501,7 +538,7 @@ impl Talk {
         let sides = [Side::Second, Side::First];
         let group = sides.into_iter().find(|side| is_group(&self.end(*side).address));
         let before = || sides.into_iter().find(|side| scribe.knows(&self.key(*side, protocol)));
-        let port = || self.registered(scribe).map(|(_, side)| side);
+        let port = || self.registered(scribe).next().map(|(_, side)| side);
         let lower = || {
             let lower = self.end(Side::First).port < self.end(Side::Second).port;
             if lower { Side::First } else { Side::Second }
@@ -519,22 +556,28 @@ impl Talk {
         }
     }
 
-    /// The protocol that is registered for the server's port, and that side.
-    fn registered(&self, scribe: &Scribe) -> Option<(&'static Protocol, Side)> {
-        let sides = self
-            .accepted
-            .or(self.server)
-            .map_or([Side::Second, Side::First], |server| [server, server]);
-        sides.into_iter().find_map(|side| {
-            let port = self.end(side).port;
-            let owns = |protocol: &&&'static Protocol| match self.carrier {
-                Carrier::Tcp => protocol.tcp_ports.contains(&port),
-                Carrier::Udp => protocol.udp_ports.contains(&port),
-                Carrier::Link => self.on_link.is_some_and(|one| std::ptr::eq(one, **protocol)),
-                Carrier::Network => false,
-            };
-            scribe.protocols.iter().find(owns).map(|protocol| (*protocol, side))
-        })
+    /// The protocols that are registered for the server's port, and that side.
+    fn registered(
+        &self,
+        scribe: &Scribe,
+    ) -> impl Iterator<Item = (&'static Protocol, Side)> + use<> {
+        let known = self.accepted.or(self.server);
+        let sides = known.map_or([Side::Second, Side::First], |server| [server, server]);
+        let (protocols, carrier, on_link) = (scribe.protocols, self.carrier, self.on_link);
+        let owns = move |protocol: &Protocol, port| match carrier {
+            Carrier::Tcp => protocol.tcp_ports.contains(&port),
+            Carrier::Udp => protocol.udp_ports.contains(&port),
+            Carrier::Link => on_link.is_some_and(|one| std::ptr::eq(one, protocol)),
+            Carrier::Network => false,
+        };
+        let ports = sides.map(|side| (side, self.end(side).port));
+        let owner = |(_, port): &&(Side, u16)| protocols.iter().any(|one| owns(one, *port));
+        let (side, port) = ports.iter().find(owner).copied().unwrap_or((Side::Second, 0));
+        protocols
+            .iter()
+            .copied()
+            .filter(move |protocol| owns(protocol, port))
+            .map(move |protocol| (protocol, side))
     }
 
     fn transport(&self) -> Option<Transport> {
@@ -553,19 +596,34 @@ fn verdict(probes: [Option<Probe>; 2], is_registered: bool) -> Verdict {
     let yes = probes.iter().filter(|one| matches!(one, Some(Probe::Yes(_)))).count();
     if yes == 2 || (yes == 1 && is_registered) {
         Verdict::Claim
-    } else if probes.contains(&Some(Probe::No)) {
+    } else if probes.iter().copied().any(is_other) {
         Verdict::Drop
     } else {
         Verdict::Wait
     }
 }
 
+/// What a protocol's probe says of each side that was heard.
+fn probes(protocol: &Protocol, transport: Transport, heads: &[Vec<u8>; 2]) -> [Option<Probe>; 2] {
+    heads.each_ref().map(|head| (!head.is_empty()).then(|| (protocol.probe)(transport, head)))
+}
+
+const fn is_other(probe: Option<Probe>) -> bool {
+    matches!(probe, Some(Probe::No | Probe::Akin))
+}
+
+const fn is_likely(probe: Option<Probe>) -> bool {
+    matches!(probe, Some(Probe::Yes(_) | Probe::Likely(_)))
+}
+
 /// The side that serves, where a probe can tell.
 fn shown_server(probes: [Option<Probe>; 2]) -> Option<Side> {
     let [first, second] = probes;
     let told = |probe: Option<Probe>, side: Side| match probe {
-        Some(Probe::Yes(Some(Party::Server))) => Some(side),
-        Some(Probe::Yes(Some(Party::Client))) => Some(side.other()),
+        Some(Probe::Yes(Some(Party::Server)) | Probe::Likely(Some(Party::Server))) => Some(side),
+        Some(Probe::Yes(Some(Party::Client)) | Probe::Likely(Some(Party::Client))) => {
+            Some(side.other())
+        }
         _ => None,
     };
     told(first, Side::First).or_else(|| told(second, Side::Second))

@@ -8,15 +8,26 @@ use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
 pub mod iec104;
 pub mod iec61850;
+pub mod iso;
 pub mod modbus;
 pub mod pairing;
+pub mod s7comm;
+pub mod s7plus;
 mod values;
 
 pub use values::{Block, Blocks, Values};
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] =
-    &[&modbus::PROTOCOL, &iec104::PROTOCOL, &iec61850::goose::PROTOCOL, &iec61850::sv::PROTOCOL];
+/// Where several have a port, they are considered in this order, and the first one names what does
+/// not tell which of them it is.
+pub static REGISTRY: &[&Protocol] = &[
+    &modbus::PROTOCOL,
+    &iec104::PROTOCOL,
+    &iec61850::goose::PROTOCOL,
+    &iec61850::sv::PROTOCOL,
+    &s7comm::PROTOCOL,
+    &s7plus::PROTOCOL,
+];
 
 /// The protocol that frames of this `EtherType` carry, and how.
 #[must_use]
@@ -88,8 +99,13 @@ pub enum Transport {
 pub enum Probe {
     /// Not this protocol.
     No,
+    /// Not this protocol, but one that has its port by right, too, and for which there is no decoder.
+    Akin,
     /// It could be; more bytes are needed to tell.
     More,
+    /// More bytes are needed to tell; if none come, it is rather this protocol than another one of
+    /// its port. Of the sender the same is known as with [`Probe::Yes`].
+    Likely(Option<Party>),
     /// It is; and the sender is known to be the client, the server, or it cannot be told.
     Yes(Option<Party>),
 }
@@ -163,7 +179,7 @@ pub trait Emit {
     fn notice(&mut self, from: Party, kind: NoticeKind, detail: &str, of: Option<Told>);
 
     /// Something that `about` said of itself (keys: vendor, product, product-code, revision,
-    /// model, serial, name, application, url).
+    /// model, serial, name, plant, application, url).
     fn fact(&mut self, about: Party, key: &'static str, value: &str);
 
     /// Time and frame of the PDU that is being decoded.

@@ -13,4 +13,5 @@ mod naming;
 mod properties;
 mod seconds;
 mod segments;
+mod shared_port;
 mod wire;

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 
 from otids.learning.plant.intervals import Intervals
+from otids.operands import has_operands
 from otids.traffic import (
     FILE_RECORD,
     NO_SUBFUNCTION,
@@ -179,7 +180,7 @@ class Vocabulary:
 
     def _spell_spans(self, key: ItemKey) -> str:
         spans = self.items[key]
-        if key.kind == FILE_RECORD and spans:
+        if spans and (key.kind == FILE_RECORD or has_operands(key.kind)):
             return ", ".join(spell_objects(key.kind, start, end - 1) for start, end in spans)
         return f"{key.kind} {', '.join(spell_span(start, end) for start, end in spans)}".strip()
 

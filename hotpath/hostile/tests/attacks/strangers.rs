@@ -66,7 +66,7 @@ fn symbols_of_one_client() {
 
 #[test]
 fn symbols_of_everybody() {
-    let cost = assert_linear("random symbols of strangers", 100_000, 40.0, |count| {
+    let cost = assert_linear("random symbols of strangers", 100_000, 48.0, |count| {
         let mut dice = Dice::new(4);
         (0..count).map(move |_| {
             let from = stranger(&mut dice);

@@ -1,0 +1,50 @@
+"""The recorded S7 plant, replayed as its user would: learn normal work, judge the attacks."""
+
+import csv
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.test_replay import replay, seconds
+
+
+@pytest.fixture(scope="module")
+def told(captures: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    state = tmp_path_factory.mktemp("s7") / "state"
+    return replay(state, captures, "s7-attacks", learn="s7-normal")
+
+
+def expected(captures: Path) -> list[dict[str, Any]]:
+    text = (captures / "s7-attacks" / "expected.toml").read_text()
+    return list(tomllib.loads(text)["alert"])
+
+
+def test_each_attack_alerts_and_nothing_else_does(
+    captures: Path, told: list[dict[str, Any]]
+) -> None:
+    raised = [
+        (one["kind"], one["source"]["address"], (one["target"] or {"address": ""})["address"])
+        for one in told
+    ]
+    wanted = [(one["kind"], one["source"], one["target"]) for one in expected(captures)]
+    assert sorted(raised) == sorted(wanted)
+
+
+def test_each_alert_names_its_moment(captures: Path, told: list[dict[str, Any]]) -> None:
+    with (captures / "s7-attacks" / "labels.csv").open() as file:
+        when = {
+            row["label"]: (float(row["start"]), float(row["end"])) for row in csv.DictReader(file)
+        }
+    by_kind = {(one["kind"], one["source"]["address"]): one for one in told}
+    for one in expected(captures):
+        alert = by_kind[one["kind"], one["source"]]
+        start, end = when[one["label"]]
+        assert start - 1 <= seconds(alert["first_seen"]) <= end + 1, one["label"]
+        assert alert["frames"]
+        assert alert["expected"]
+        assert alert["observed"]
+
+
+def test_what_was_learned_is_quiet(captures: Path, tmp_path: Path) -> None:
+    assert replay(tmp_path / "state", captures, "s7-normal", learn="s7-normal") == []
