@@ -1,4 +1,4 @@
-"""The recorded control centre and its stations, replayed: normal work is quiet, each attack is told as expected."""
+"""The recorded control centre, replayed: normal work is quiet, each attack is told."""
 
 import csv
 import subprocess
@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from e2e.test_replay import Record, replay, seconds
+from e2e.replaying import Record, replay, seconds
 from hotpath.reading import read
 
 LEARNED = "iec104-normal"

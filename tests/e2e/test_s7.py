@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.test_replay import replay, seconds
+from e2e.replaying import replay, seconds
 
 
 @pytest.fixture(scope="module")

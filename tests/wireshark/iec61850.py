@@ -7,19 +7,17 @@ it is told to, and then whatever the data are: what is no pairs is compared by i
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, iterparse
 
-TSHARK = "tshark"
+from wireshark.tshark import TSHARK, no_preferences
+
 OTIDS = Path(sys.executable).with_name("otids")
 
 Record = dict[str, Any]
@@ -174,7 +172,7 @@ def _spelled(value: object) -> str:
 def _packets(capture: Path, protocol: str) -> Iterator[Element]:
     command = [TSHARK, "-n", "-r", str(capture), "-Y", protocol, "-T", "pdml"]
     with (
-        _no_preferences() as environment,
+        no_preferences() as environment,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         ) as tshark,
@@ -184,13 +182,6 @@ def _packets(capture: Path, protocol: str) -> Iterator[Element]:
             if element.tag == "packet":
                 yield element
                 element.clear()
-
-
-@contextmanager
-def _no_preferences() -> Iterator[dict[str, str]]:
-    """Give an environment in which a user's own preferences are not found."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield {**os.environ, "WIRESHARK_CONFIG_DIR": folder, "HOME": folder, "LC_ALL": "C"}
 
 
 def _show(found: dict[str | None, Element], name: str) -> str | None:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wireshark.agreement import TSHARK, Pairs, _no_preferences, _packets
+from wireshark.tshark import Pairs, dissected
 
 PREFERENCES = {
     "tcp.desegment_tcp_streams": "TRUE",
@@ -139,25 +139,14 @@ def _code(status: int) -> int:
 
 def theirs(capture: Path) -> Told:
     """Tell the PDUs of a capture as tshark understands them."""
-    command = [TSHARK, "-n", "-r", str(capture), "-Y", "s7comm", "-T", "json"]
-    command += ["-J", "frame tcp s7comm"]
-    for name, value in PREFERENCES.items():
-        command += ["-o", f"{name}:{value}"]
-    with (
-        _no_preferences() as environment,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        ) as tshark,
-    ):
-        assert tshark.stdout is not None
-        asked: dict[tuple[int, int, int], Asked] = {}
-        for packet in _packets(tshark.stdout):
-            yield from _pdus(packet, asked)
+    asked: dict[tuple[int, int, int], Asked] = {}
+    for layers in dissected(capture, "s7comm", "frame tcp s7comm", PREFERENCES, ()):
+        yield from _pdus(layers, asked)
 
 
-def _pdus(packet: Pairs, asked: dict[tuple[int, int, int], Asked]) -> Told:
+def _pdus(layers: Pairs, asked: dict[tuple[int, int, int], Asked]) -> Told:
     frame, stream, source, target = 0, 0, 0, 0
-    for name, layer in dict(dict(packet)["_source"])["layers"]:
+    for name, layer in layers:
         if name == "frame":
             frame = int(dict(layer)["frame.number"])
         elif name == "tcp":

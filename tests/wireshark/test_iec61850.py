@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from hotpath.frames import pcap
-from wireshark.agreement import PINNED_VERSION, tshark_version
 from wireshark.iec61850 import our_events, our_samples, their_events, their_samples
+from wireshark.tshark import PINNED_VERSION, tshark_version
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REPLAYED = Path(__file__).resolve().parents[2] / "replay" / "captures"

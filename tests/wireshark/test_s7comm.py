@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from wireshark.agreement import PINNED_VERSION, tshark_version
 from wireshark.s7comm import Difference, compare, ours
+from wireshark.tshark import PINNED_VERSION, tshark_version
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hotpath.frames import pcap
 from wireshark import agreement
-from wireshark.agreement import TSHARK, ours, theirs, tshark_version
+from wireshark.agreement import ours, theirs
+from wireshark.tshark import TSHARK, tshark_version
 from wrapping import WRAPS, gre_of_ip, read_frames, wrap_all
 
 FRAMES = 1_500

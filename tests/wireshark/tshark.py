@@ -33,7 +33,7 @@ def tshark_version() -> tuple[int, int, int] | None:
     """Return the version of the installed tshark, None if there is none."""
     if shutil.which(TSHARK) is None:
         return None
-    with _no_preferences() as environment:
+    with no_preferences() as environment:
         told = subprocess.run(
             [TSHARK, "--version"], capture_output=True, text=True, check=True, env=environment
         ).stdout
@@ -58,7 +58,7 @@ def dissected(
     for rule in decode_as:
         command += ["-d", rule]
     with (
-        _no_preferences() as environment,
+        no_preferences() as environment,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         ) as tshark,
@@ -69,7 +69,7 @@ def dissected(
 
 
 @contextmanager
-def _no_preferences() -> Iterator[dict[str, str]]:
+def no_preferences() -> Iterator[dict[str, str]]:
     """Give an environment in which a user's own preferences are not found."""
     with tempfile.TemporaryDirectory() as folder:
         yield {**os.environ, "WIRESHARK_CONFIG_DIR": folder, "HOME": folder, "LC_ALL": "C"}
