@@ -7,36 +7,17 @@ address. UMAS (function 90) is compared at function level.
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hotpath.reading import Said, said, ticks
+from wireshark.tshark import Pairs, dissected
 
 from otids.traffic import NO_SUBFUNCTION
 
-PINNED_VERSION = (4, 0)
-"""The release of Wireshark that the list of differences was made with."""
-
-TSHARK = "tshark"
-PREFERENCES = {
-    "tcp.desegment_tcp_streams": "TRUE",
-    "tcp.reassemble_out_of_order": "TRUE",
-    "tcp.no_subdissector_on_error": "TRUE",
-    "tcp.check_checksum": "FALSE",
-    "ip.defragment": "TRUE",
-    "ipv6.defragment": "TRUE",
-    "mbtcp.desegment": "TRUE",
-    "modbus.mbus_register_format": "UINT16",
-}
+PREFERENCES = {"mbtcp.desegment": "TRUE", "modbus.mbus_register_format": "UINT16"}
 DECODE_AS = ("tcp.port==502,mbtcp", "udp.port==502,mbudp")
 LAYERS = "frame tcp udp mbtcp mbudp modbus"
 
@@ -46,8 +27,6 @@ READS = frozenset({1, 2, 3, 4, 20, 23, 24, 43})
 FIFO_COUNT = 31
 COIL_ON = 0xFF00
 DEVICE_IDENTIFICATION = 14
-
-Pairs = list[tuple[str, Any]]
 
 
 class Adu(NamedTuple):
@@ -99,63 +78,16 @@ def adu_of(message: Said) -> Adu:
 # --- tshark --------------------------------------------------------------------------------------
 
 
-def tshark_version() -> tuple[int, int, int] | None:
-    """Return the version of the installed tshark, None if there is none."""
-    if shutil.which(TSHARK) is None:
-        return None
-    with _no_preferences() as environment:
-        told = subprocess.run(
-            [TSHARK, "--version"], capture_output=True, text=True, check=True, env=environment
-        ).stdout
-    found = re.match(r"TShark \(Wireshark\) (\d+)\.(\d+)\.(\d+)", told)
-    if found is None:
-        return None
-    major, minor, patch = (int(part) for part in found.groups())
-    return major, minor, patch
-
-
 def theirs(capture: Path) -> Told:
     """Tell the ADUs of a capture as tshark understands them."""
-    command = [TSHARK, "-n", "-r", str(capture), "-Y", "modbus", "-T", "json", "-J", LAYERS]
-    for name, value in PREFERENCES.items():
-        command += ["-o", f"{name}:{value}"]
-    for rule in DECODE_AS:
-        command += ["-d", rule]
-    with (
-        _no_preferences() as environment,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        ) as tshark,
-    ):
-        assert tshark.stdout is not None
-        asked: dict[tuple[int, int], Ranges] = {}
-        for packet in _packets(tshark.stdout):
-            yield from _adus(packet, asked)
+    asked: dict[tuple[int, int], Ranges] = {}
+    for layers in dissected(capture, "modbus", LAYERS, PREFERENCES, DECODE_AS):
+        yield from _adus(layers, asked)
 
 
-@contextmanager
-def _no_preferences() -> Iterator[dict[str, str]]:
-    """Give an environment in which a user's own preferences are not found."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield {**os.environ, "WIRESHARK_CONFIG_DIR": folder, "HOME": folder, "LC_ALL": "C"}
-
-
-def _packets(lines: Iterator[str] | Any) -> Iterator[Pairs]:
-    """Parse tshark's JSON packet by packet; names that occur twice are kept."""
-    part: list[str] = []
-    for line in lines:
-        if line == "  {\n":
-            part = [line]
-        elif line in {"  }\n", "  },\n"}:
-            part.append("}")
-            yield json.loads("".join(part), object_pairs_hook=list)
-        else:
-            part.append(line)
-
-
-def _adus(packet: Pairs, asked: dict[tuple[int, int], Ranges]) -> Told:
+def _adus(layers: Pairs, asked: dict[tuple[int, int], Ranges]) -> Told:
     frame, port, unit = 0, 0, 0
-    for name, layer in dict(dict(packet)["_source"])["layers"]:
+    for name, layer in layers:
         if name == "frame":
             frame = int(dict(layer)["frame.number"])
         elif name in {"tcp", "udp"}:

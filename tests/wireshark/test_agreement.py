@@ -18,16 +18,8 @@ from pathlib import Path
 import pytest
 from hotpath.frames import pcap
 from hotpath.scenes import every_function, function_scan
-from wireshark.agreement import (
-    PINNED_VERSION,
-    TSHARK,
-    Adu,
-    Difference,
-    compare,
-    ours,
-    theirs,
-    tshark_version,
-)
+from wireshark.agreement import Adu, Difference, compare, ours, theirs
+from wireshark.tshark import PINNED_VERSION, TSHARK, tshark_version
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"
