@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,11 @@ MOST_EVIDENCE_BYTES = 64 << 20
 TIMEOUT = 60.0
 """Seconds for one piece of evidence."""
 
-MODBUS_PORT = 502
+DISSECTORS = {
+    "modbus": (502, {"tcp": "mbtcp", "udp": "mbudp"}),
+    "iec104": (2404, {"tcp": "iec60870_104"}),
+}
+"""The port on which Wireshark expects a protocol, and what it calls it."""
 
 _MOST_OUTPUT_BYTES = 32 << 20
 _MOST_MEMORY_BYTES = 4 << 30
@@ -128,8 +132,11 @@ def dissect(
     wanted = sorted(set(frames))
     arguments = [str(evidence.absolute())]
     arguments += [f"--frame={frame}" for frame in wanted[:MOST_FRAMES]]
-    if protocol == "modbus" and port not in {0, MODBUS_PORT}:
-        arguments.append(f"--modbus-port={port}")
+    expected, dissectors = DISSECTORS.get(protocol, (port, {}))
+    if port not in {0, expected}:
+        arguments += [
+            f"--decode-as={carrier}.port=={port},{name}" for carrier, name in dissectors.items()
+        ]
     shown, fault = _run(arguments, timeout)
     notes = [damage.text, "" if damage.text else fault]
     if len(wanted) > MOST_FRAMES:
@@ -271,13 +278,9 @@ class _Listed:
 class _Wireshark:
     """Reads a file with tshark: the packet list, and through pyshark the details."""
 
-    def __init__(self, path: str, modbus_port: int) -> None:
+    def __init__(self, path: str, decode_as: Iterable[str]) -> None:
         self.path = path
-        self.decode_as = (
-            {f"tcp.port=={modbus_port}": "mbtcp", f"udp.port=={modbus_port}": "mbudp"}
-            if modbus_port
-            else {}
-        )
+        self.decode_as = dict(rule.split(",", 1) for rule in decode_as)
         self.fault = ""
 
     def read_list(self) -> dict[int, _Listed]:
@@ -423,10 +426,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m otids.alerts.dissect", description=__doc__)
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--frame", type=int, action="append", default=[], help="show this one")
-    parser.add_argument("--modbus-port", type=int, default=0, help="read Modbus on this port")
+    parser.add_argument("--decode-as", action="append", default=[], help="as tshark's -d")
     arguments = parser.parse_args()
     _limit_resources()
-    wireshark = _Wireshark(arguments.file, arguments.modbus_port)
+    wireshark = _Wireshark(arguments.file, arguments.decode_as)
     listed = wireshark.read_list()
     wanted = set(arguments.frame)
     places = [
