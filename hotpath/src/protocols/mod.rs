@@ -6,11 +6,12 @@
 
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
+pub mod dnp3;
 pub mod modbus;
 pub mod pairing;
 
 /// Every protocol that is decoded natively. A protocol's place is its number in the columns.
-pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL];
+pub static REGISTRY: &[&Protocol] = &[&modbus::PROTOCOL, &dnp3::PROTOCOL];
 
 /// Absent sub-function.
 pub const NO_SUBFUNCTION: u32 = u32::MAX;
