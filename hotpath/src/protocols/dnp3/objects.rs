@@ -220,6 +220,9 @@ fn read_sized<'a>(
     content: &mut Content<'a>,
 ) -> Result<(), Fault> {
     let Span::Count(count) = header.span else { return Err(UNFIT) };
+    if layout(header.group, header.variation).is_some_and(|layout| layout != Layout::Sized) {
+        return Err(UNFIT);
+    }
     for _ in 0..count {
         let size = usize::try_from(read_little(cursor, bytes)?).map_err(|_| SHORT)?;
         let object = cursor.take(size).map_err(|Short| SHORT)?;
