@@ -191,7 +191,7 @@ fn a_segment_that_is_missing() {
 #[test]
 fn a_fragment_that_never_ends_is_given_up() {
     let mut flow = Flow::tcp();
-    for number in 0..60_u8 {
+    for number in 0..80_u8 {
         let head = if number == 0 { 0x40 } else { number & 0x3F };
         let user = [&[head][..], &[0x55; 249]].concat();
         flow.feed(Server, &frame(0x44, MASTER, OUTSTATION, &user));

@@ -9,9 +9,9 @@ use super::link::Ends;
 use crate::protocols::Party;
 use crate::words::NoticeKind;
 
-/// Most bytes of a fragment: four times what an outstation may send unless a master is set to
+/// Most bytes of a fragment: eight times what an outstation may send unless a master is set to
 /// take more (clause 4.2.2.1.2: 2048).
-const MAX_FRAGMENT: usize = 8_192;
+const MAX_FRAGMENT: usize = 16_384;
 /// Most fragments of one flow that are put together at once.
 const MAX_ASSEMBLIES: usize = 4;
 
@@ -26,7 +26,7 @@ const INCOMPLETE: Fault =
     (NoticeKind::FragmentsIncomplete, "a fragment's segments do not follow each other");
 const HEADLESS: Fault =
     (NoticeKind::FragmentsIncomplete, "a segment of a fragment whose beginning is missing");
-const LONG: Fault = (NoticeKind::MalformedPdu, "a fragment of more than 8192 bytes");
+const LONG: Fault = (NoticeKind::MalformedPdu, "a fragment of more than 16384 bytes");
 const FULL: Fault = (NoticeKind::TableFull, "fragments of too many stations at once");
 
 /// A fragment, and the bytes of the frames that carried it.
