@@ -46,8 +46,8 @@ SINGLE = frozenset({"class", "authentication", "file", "object"})
 """Kinds whose objects have no index."""
 UNSHOWN = frozenset({18, 22})
 """Functions whose objects tshark does not show: stop application, assign class."""
-UNTOLD = frozenset({"virtual-terminal"})
-"""Kinds whose values tshark does not show."""
+UNTOLD = frozenset({"virtual-terminal", "octet-string"})
+"""Kinds whose values tshark does not show, or apart from their indexes."""
 BITS, DOUBLE_BITS = frozenset({1, 2, 10, 11}), frozenset({3, 4})
 
 NUMBERS = ("ana.int", "ana.float", "ana.double", "anaout.int", "anaout.float", "anaout.double")
@@ -322,7 +322,7 @@ class _Objects:
         shown = next((name for name in NUMBERS if point.has(f"al.{name}")), None)
         if shown in FLOATS:
             number = _digits(float(point.texts(f"al.{shown}")[0]))
-        elif point.has("al.octet_string") or shown == "da.value":
+        elif shown == "da.value":
             number = ""
         elif shown is not None:
             number = point.texts(f"al.{shown}")[0]
