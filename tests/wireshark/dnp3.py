@@ -331,7 +331,8 @@ class _Objects:
         address = index << 8 | variation if group == 0 else index
         time = _time(point.texts("al.timestamp")[0]) if point.has("al.timestamp") else 0
         if point.has("al.reltimestamp") and self.common:
-            time = self.common + round(float(point.texts("al.reltimestamp")[0]) * 1000) * MILLISECOND
+            after = float(point.texts("al.reltimestamp")[0])
+            time = self.common + round(after * 1000) * MILLISECOND
         self.values.append(One(kind, address, number, quality, time))
 
     def _block(self, index: int, point: Fields) -> None:
@@ -361,8 +362,8 @@ def _flags(group: int, point: Fields) -> tuple[int, str | None]:
 def _time(text: str) -> int:
     """Nanoseconds of a moment as tshark prints it."""
     date, _, rest = text.removesuffix(" UTC").partition(".")
-    moment = dt.datetime.strptime(" ".join(date.split()), "%b %d, %Y %H:%M:%S")
-    seconds = int(moment.replace(tzinfo=dt.UTC).timestamp())
+    plain = f"{' '.join(date.split())} +0000"
+    seconds = int(dt.datetime.strptime(plain, "%b %d, %Y %H:%M:%S %z").timestamp())
     return seconds * 1_000_000_000 + int(rest.ljust(9, "0")[:9])
 
 
