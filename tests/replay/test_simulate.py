@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 from replay.simulated import REPLAY, simulate, simulated
 from wireshark import agreement
+from wireshark.tshark import TSHARK, tshark_version
 
 SEED, SECONDS = 5, 240
 """A run of minutes holds all the events of an hour, shortened."""
@@ -67,7 +68,7 @@ def dissect(time: int, data: bytes) -> Frame:
 
 
 def tshark(capture: Path, *options: str) -> str:
-    command = [agreement.TSHARK, "-n", "-r", str(capture)]
+    command = [TSHARK, "-n", "-r", str(capture)]
     command += [part for name in CHECKS for part in ("-o", f"{name}.check_checksum:TRUE")]
     return subprocess.run([*command, *options], check=True, capture_output=True, text=True).stdout
 
@@ -90,7 +91,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wireshark() -> None:
-    if agreement.tshark_version() is None:
+    if tshark_version() is None:
         pytest.skip("tshark is not installed: nothing is compared with Wireshark")
 
 

@@ -50,7 +50,14 @@ UNTOLD = frozenset({"virtual-terminal", "octet-string"})
 """Kinds whose values tshark does not show, or apart from their indexes."""
 BITS, DOUBLE_BITS = frozenset({1, 2, 10, 11}), frozenset({3, 4})
 
-NUMBERS = ("ana.int", "ana.float", "ana.double", "anaout.int", "anaout.float", "anaout.double")
+NUMBERS: tuple[str, ...] = (
+    "ana.int",
+    "ana.float",
+    "ana.double",
+    "anaout.int",
+    "anaout.float",
+    "anaout.double",
+)
 NUMBERS += ("cnt", "bit", "2bit", "da.value", "da.float", "da.double")
 NUMBERS += tuple(f"da.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32))
 FLOATS = tuple(name for name in NUMBERS if name.endswith(("float", "double")))
