@@ -50,16 +50,13 @@ UNTOLD = frozenset({"virtual-terminal", "octet-string"})
 """Kinds whose values tshark does not show, or apart from their indexes."""
 BITS, DOUBLE_BITS = frozenset({1, 2, 10, 11}), frozenset({3, 4})
 
-NUMBERS: tuple[str, ...] = (
-    "ana.int",
-    "ana.float",
-    "ana.double",
-    "anaout.int",
-    "anaout.float",
-    "anaout.double",
+SORTS = ("ana", "anaout", "da")
+NUMBERS = (
+    *(f"{sort}.{form}" for sort in SORTS for form in ("float", "double")),
+    *("ana.int", "anaout.int", "cnt", "bit", "2bit", "da.value"),
+    *(f"da.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32)),
 )
-NUMBERS += ("cnt", "bit", "2bit", "da.value", "da.float", "da.double")
-NUMBERS += tuple(f"da.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32))
+"""Fields of tshark that hold the value of an object."""
 FLOATS = tuple(name for name in NUMBERS if name.endswith(("float", "double")))
 
 

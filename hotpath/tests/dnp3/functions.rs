@@ -173,7 +173,7 @@ fn analog_commands() {
     let mut flow = Flow::tcp();
     flow.ask(&[0xC1, 5, 41, 2, 0x17, 1, 6, 0x9C, 0xFF, 0]); // -100, 16 bits
     assert_eq!(flow.last().objects, [("analog-output", 6, 1, Access::Control, 0)]);
-    assert_eq!(flow.last().values, [(0, 0, ValueKind::Signed, -100_i64 as u64)]);
+    assert_eq!(flow.last().values, [(0, 0, ValueKind::Signed, u64::MAX - 99)]);
     flow.answer(&[0xC1, 129, 0, 0, 41, 2, 0x17, 1, 6, 0x9C, 0xFF, 7]);
     assert_eq!((flow.last().status, flow.last().objects[0].4), (7, 7));
     flow.ask(&[&[0xC2, 5, 41, 3, 0x17, 1, 6][..], &1.5_f32.to_le_bytes(), &[0]].concat());

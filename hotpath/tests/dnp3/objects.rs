@@ -20,12 +20,15 @@ fn one(group: u8, variation: u8, data: &[u8]) -> Flow {
     response(&[&[group, variation, 0, 5, 5], data].concat())
 }
 
+/// Group, variation, data, and what it is: its type, its form and its bits.
+type Case = (u8, u8, &'static [u8], &'static str, ValueKind, u64);
+
 #[test]
 fn points_of_every_variation() {
     use ValueKind::{Bit, Float, Signed, Unsigned};
-    let minus = |number: i64| number as u64;
+    let minus = |number: i64| u64::from_ne_bytes(number.to_ne_bytes());
     let float = |number: f64| number.to_bits();
-    let cases: &[(u8, u8, &[u8], &str, ValueKind, u64)] = &[
+    let cases: &[Case] = &[
         (1, 2, &[0x81], "binary-input", Bit, 1),
         (3, 2, &[0x81], "double-bit-input", Unsigned, 2),
         (10, 2, &[0x01], "binary-output", Bit, 0),
