@@ -6,6 +6,7 @@ Of the conformance tests, which are many and alike, every fourth is compared; wi
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import tomllib
@@ -171,3 +172,14 @@ def test_a_wrong_value_is_found(tmp_path: Path) -> None:
         differing = told[0][one] - told[1][other]
         # The last digits of floating-point numbers are not compared.
         assert differing.total() > len(OBJECTS) // 2
+
+
+@pytest.mark.parametrize("scenario", ["dnp3-normal", "dnp3-attacks"])
+def test_recorded_captures_agree(scenario: str, tmp_path: Path) -> None:
+    capture = tmp_path / f"{scenario}.pcap"
+    packed = REPOSITORY / "replay" / "captures" / scenario / f"{scenario}.pcap.gz"
+    capture.write_bytes(gzip.decompress(packed.read_bytes()))
+    difference = compare(capture)
+    assert difference.total > 300
+    assert not difference.ours, difference
+    assert not difference.theirs, difference
