@@ -39,6 +39,9 @@ const STATES: u16 = 0x28F0;
 /// The second object of a reply to a challenge (clause A.45.2).
 const CHALLENGE_REPLY: u64 = 2;
 
+/// Most objects of a request that its response may inherit: they are kept until it comes.
+const MAX_INHERITED: usize = 64;
+
 type Objects<'a> = SmallVec<[Object<'a>; 4]>;
 type Kinds = SmallVec<[u16; 8]>;
 
@@ -175,7 +178,7 @@ impl Dnp3 {
             from,
             function,
             subfunction: NO_SUBFUNCTION,
-            objects: objects.iter().map(OwnedObject::from).collect(),
+            objects: objects.iter().take(MAX_INHERITED).map(OwnedObject::from).collect(),
             owed: is_answered(head.function, &objects),
         };
         self.pairing.ask(key(ends, head.sequence()), request, out);
