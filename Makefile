@@ -91,8 +91,9 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) --group bench -o requirements/bench.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group audit -o requirements/audit.txt
-	$(RUN)/uv pip compile -q $(LOCK) --group substation -o requirements/substation.txt
-	$(RUN)/uv pip compile -q $(LOCK) --group telecontrol -o requirements/telecontrol.txt
+	for stack in feeders s7 substation telecontrol; do \
+		$(RUN)/uv pip compile -q $(LOCK) --group $$stack -o requirements/$$stack.txt; \
+	done
 
 LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 

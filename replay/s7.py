@@ -1,6 +1,6 @@
 """Record a small plant that speaks S7comm: a PLC, its HMI, an engineering station, and a rogue.
 
-Run as root, with `replay/requirements-s7.txt` installed: `python replay/s7.py s7-normal`, or
+Run as root, with `requirements/s7.txt` installed: `python replay/s7.py s7-normal`, or
 `s7-attacks`.
 Server and clients are python-snap7's; the other commands run one of them on its host.
 """

@@ -5,13 +5,13 @@ use hashbrown::HashSet;
 use crate::bounded::Room;
 use crate::columns::{Batch, ConnectionRow, FactRow, MessageRow, NoticeRow, Tables};
 use crate::net::Arrival;
-use crate::protocols::{Message, NO_SUBFUNCTION, Party, Protocol, REGISTRY, Told};
+use crate::protocols::{Message, NO_SUBFUNCTION, Object, Party, Protocol, REGISTRY, Told};
 use crate::record::{Recorder, Route};
 use crate::table::{
     ALWAYS, Carrier, Conversation, Dictionary, Endpoint, Full, Limits, MAX_OBJECT_RANGES,
     MAX_TEXT_LENGTH, NONE, ObjectSet, Page, RESERVE, Range, Symbol, blamed,
 };
-use crate::words::{ConnectionState, NoticeKind, Role};
+use crate::words::{Access, ConnectionState, NoticeKind, Role};
 
 mod census;
 mod points;
@@ -426,8 +426,13 @@ impl Scribe {
         if set.is_empty() { Ok(NONE) } else { self.objects.intern(set, client, self.second) }
     }
 
+    /// The object set of a message: ranges, or types only where what is touched is reported, or
+    /// is too much.
     fn object_set(&mut self, place: &Place, message: &Message<'_>, now: Arrival) -> ObjectSet {
-        let types_only = message.role == Role::Report || message.objects.len() > MAX_OBJECT_RANGES;
+        let is_reported =
+            |object: &Object<'_>| message.role == Role::Report || object.access == Access::Report;
+        let reported = message.objects.iter().filter(|one| is_reported(one)).count();
+        let all_types = message.objects.len() - reported > MAX_OBJECT_RANGES;
         let mut set = ObjectSet::new();
         for object in message.objects {
             let mut range = Range {
@@ -437,16 +442,18 @@ impl Scribe {
                 count: object.count,
                 name: NONE,
             };
-            if types_only {
+            if all_types || is_reported(object) {
                 (range.address, range.count) = (0, 0);
+                if set.contains(&range) {
+                    continue;
+                }
             } else if let Some(name) = object.name {
                 range.name = self.text(name, place.client, now);
             }
             set.push(range);
         }
-        if types_only {
+        if all_types || reported > 0 {
             set.sort_unstable();
-            set.dedup();
         }
         set
     }

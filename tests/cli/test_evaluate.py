@@ -71,13 +71,13 @@ def test_every_attack_of_the_recorded_plant_is_found(evaluated: tuple[Path, Ran]
     folder, ran = evaluated
     head, *lines = ran.out.partition("\n\nby attack type\n")[0].splitlines()
     assert head.split("  ")[0] == "case"
-    assert [cells(line)[0] for line in lines[:5]] == [
+    assert [cells(line)[0] for line in lines[:6]] == [
         *("replay_normal_seed2", "replay_normal_seed3", "replay_normal_seed4"),
-        *("replay_attacks", "replay_plant_attacks"),
+        *("replay_attacks", "replay_plant_attacks", "replay_dnp3_attacks"),
     ]
-    assert lines[-1].startswith("= overall (5 cases)")
+    assert lines[-1].startswith("= overall (6 cases)")
     overall = json.loads((folder / "numbers.json").read_text())["overall"]
-    assert overall["detected"] == overall["attacks"] == 26
+    assert overall["detected"] == overall["attacks"] == 33
     assert overall["false_alerts"] == 0
     assert "  captures: umas-stop: 1/1\n" in ran.out
 

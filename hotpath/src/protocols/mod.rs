@@ -6,6 +6,7 @@
 
 use crate::words::{Access, Activity, NoticeKind, Role, ValueKind};
 
+pub mod dnp3;
 pub mod iec104;
 pub mod iec61850;
 pub mod iso;
@@ -27,6 +28,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &iec61850::sv::PROTOCOL,
     &s7comm::PROTOCOL,
     &s7plus::PROTOCOL,
+    &dnp3::PROTOCOL,
 ];
 
 /// The protocol that frames of this `EtherType` carry, and how.

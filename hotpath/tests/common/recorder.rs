@@ -23,6 +23,9 @@ pub struct Said {
     pub values: Vec<Carried>,
     /// Quality and source time of each value.
     pub marks: Vec<(u32, i64)>,
+    /// The names of objects, and the texts of values.
+    pub names: Vec<Option<String>>,
+    pub texts: Vec<Option<String>>,
     pub reply_to: Option<u64>,
     pub length: u32,
 }
@@ -52,6 +55,7 @@ impl Emit for Recorder {
             let object = &message.objects[usize::from(value.object)];
             assert!(value.offset < object.count, "a value beyond its object: {message:?}");
         }
+        let owned = |text: Option<&str>| text.map(str::to_owned);
         self.said.push(Said {
             from,
             role: message.role,
@@ -74,6 +78,8 @@ impl Emit for Recorder {
                 .map(|value| (value.object, value.offset, value.kind, value.raw))
                 .collect(),
             marks: message.values.iter().map(|it| (it.quality, it.source_time)).collect(),
+            names: message.objects.iter().map(|object| owned(object.name)).collect(),
+            texts: message.values.iter().map(|value| owned(value.text)).collect(),
             reply_to: message.reply_to.map(|told| told.id),
             length: message.length,
         });

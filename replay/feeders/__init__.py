@@ -1,0 +1,1 @@
+"""Two feeders and their control centre, which speak DNP3."""
