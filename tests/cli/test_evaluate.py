@@ -71,13 +71,15 @@ def test_every_attack_of_the_recorded_plant_is_found(evaluated: tuple[Path, Ran]
     folder, ran = evaluated
     head, *lines = ran.out.partition("\n\nby attack type\n")[0].splitlines()
     assert head.split("  ")[0] == "case"
-    assert [cells(line)[0] for line in lines[:6]] == [
+    assert [cells(line)[0] for line in lines[:10]] == [
         *("replay_normal_seed2", "replay_normal_seed3", "replay_normal_seed4"),
-        *("replay_attacks", "replay_plant_attacks", "replay_dnp3_attacks"),
+        *("replay_attacks", "replay_plant_attacks", "replay_iec104_normal_seed3"),
+        *("replay_iec104_attacks", "replay_substation_attacks", "replay_dnp3_attacks"),
+        "replay_s7_attacks",
     ]
-    assert lines[-1].startswith("= overall (6 cases)")
+    assert lines[-1].startswith("= overall (10 cases)")
     overall = json.loads((folder / "numbers.json").read_text())["overall"]
-    assert overall["detected"] == overall["attacks"] == 33
+    assert overall["detected"] == overall["attacks"] == 60
     assert overall["false_alerts"] == 0
     assert "  captures: umas-stop: 1/1\n" in ran.out
 
@@ -105,7 +107,9 @@ def test_json_to_standard_output(evaluated: tuple[Path, Ran], run: Run, captures
 
 def test_only_some_cases(run: Run, captures: Path) -> None:
     ran = run("evaluate", captures, "--only", "*seed3", "--only", "replay_*4", "--json", "-")
-    assert numbers(ran).keys() == {"replay_normal_seed3", "replay_normal_seed4"}
+    assert numbers(ran).keys() == {
+        *("replay_normal_seed3", "replay_iec104_normal_seed3", "replay_normal_seed4")
+    }
 
 
 def test_what_is_left_out_does_not_count(
