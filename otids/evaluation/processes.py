@@ -3,12 +3,14 @@
 What one piece does to its process (a crash, too much memory, no end) costs that piece only.
 """
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Generic, TypeVar
 
@@ -47,6 +49,8 @@ def run_each(
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*modules])
+    with _safe_path():
+        forkserver.ensure_running()
     waiting = list(enumerate(items))[::-1]
     running: dict[connection.Connection, _Running[Item]] = {}
     try:
@@ -63,6 +67,20 @@ def run_each(
             left.process.kill()
             left.process.join()
             left.answer.close()
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Have a new Python look for modules where this one does, not in the present folder."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _start(

@@ -249,6 +249,24 @@ def test_a_mistake_in_cases_names_the_line(run: Run, write_cases: WriteCases) ->
     assert f"{folder}/cases.toml:6: case.learn_untill" in run("evaluate", folder).complaint
 
 
+def test_a_folder_with_the_same_name_is_no_module(
+    tmp_path: Path, write_cases: WriteCases, repository: Path
+) -> None:
+    folder = write_cases(fine={})
+    bare = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("otids")), "evaluate", str(folder)],
+        cwd=repository,
+        env={**bare, **environment(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cells(done.stdout.splitlines()[1])[:2] == ["fine", "10/10"]
+
+
 @pytest.fixture
 def temporary() -> Iterator[Path]:
     """A folder with a name so short that sockets may stand in it, unlike pytest's own."""

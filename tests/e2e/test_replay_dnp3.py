@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from e2e.test_replay import Record, replay, seconds
+from e2e.replaying import Record, replay, seconds
 
 LEARNED = "dnp3-normal"
 
