@@ -27,7 +27,15 @@ from otids.learning.causes import Causes
 from otids.learning.ledger import UNKNOWN, Column, Ledger
 from otids.learning.listening import Listening, ListeningState
 from otids.learning.words import spell_list
-from otids.traffic import NOTICE_KINDS, Array, ConversationName, EndpointName, Tick
+from otids.traffic import (
+    CARRIERS,
+    NOTICE_KINDS,
+    Array,
+    ConversationName,
+    EndpointName,
+    Mask,
+    Tick,
+)
 
 NAME = "protocol"
 SORTS: Mapping[str, str] = {
@@ -41,7 +49,7 @@ SORTS: Mapping[str, str] = {
     "stale-segment": "replayed",
 }
 """What becomes of a notice. Others tell of loss, of our bounds, or of silence, not of a sender."""
-LOSS_CAUSES = ("malformed", "unasked-response", "foreign")
+LOSS_CAUSES = ("malformed", "unasked-response", "foreign", "sequence")
 """What is also heard where the capture is not whole."""
 BURST = 10
 """Within a minute so much is more than a slip: fuzzers send hundreds, faults come singly."""
@@ -58,6 +66,8 @@ MOST_DETAILS = 512
 _NAMES = tuple(sorted(set(SORTS.values())))
 _SORT = np.array([_NAMES.index(SORTS[one]) if one in SORTS else -1 for one in NOTICE_KINDS])
 _MAY_BE_LOSS = np.array([name in LOSS_CAUSES for name in _NAMES])
+_SEQUENCE = _NAMES.index("sequence")
+_LINK = CARRIERS.index("link")
 _NOBODY = EndpointName(0, "")
 
 _WHAT = {
@@ -154,6 +164,8 @@ class Protocol(Detector):
             return []
         counts &= ~is_second_answer(tick)
         lossy = tick.loss.is_lossy(notices.conversation) & _MAY_BE_LOSS[sort]
+        # Of publishers only numbers that run back or come twice are told: nothing lost does that.
+        lossy &= ~((sort == _SEQUENCE) & _is_published(tick, notices.conversation))
         rows = np.flatnonzero(counts & ~lossy)
         keys = notices.endpoint[rows].astype(np.int64) * len(_NAMES) + sort[rows]
         found, minute = [], tick.second // MINUTE
@@ -312,6 +324,15 @@ def _cause(sender: Sender) -> Cause:
 def _allowed(usual: int) -> int:
     """How often in a minute is still usual: three standard deviations of a Poisson count."""
     return usual + math.ceil(3 * math.sqrt(usual)) + 3 if usual else 0
+
+
+def _is_published(tick: Tick, conversations: Array) -> Mask:
+    """Whether each of `conversations` is a publisher's, on the link layer."""
+    carriers = tick.names.conversations.carrier
+    known = conversations < len(carriers)
+    published: Mask = np.zeros(len(conversations), np.bool_)
+    published[known] = carriers[conversations[known]] == _LINK
+    return published
 
 
 def _is_weak(one: _Broken, usual: int, *, is_client: bool) -> bool:

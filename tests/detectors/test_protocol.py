@@ -17,7 +17,7 @@ from otids.detectors.protocol import (
     Protocol,
 )
 from otids.learning.addresses.second_answers import ANOTHER
-from otids.traffic import NOTICE_KINDS, EndpointName, Loss
+from otids.traffic import CARRIERS, NOTICE_KINDS, EndpointName, Loss
 
 START = 180
 """When what is judged begins: a minute of capture time."""
@@ -175,7 +175,16 @@ def test_what_loss_can_cause_is_passed_over_in_lossy_conversations(
         none = np.zeros_like(marks)
         loss = Loss(none, marks) if one_sided else Loss(marks, none)
         findings = detector.judge(replace(tick, loss=loss))
-        assert len(findings) == (kind in {"overlap-disagrees", "out-of-sequence", "stale-segment"})
+        assert len(findings) == (kind in {"overlap-disagrees", "stale-segment"})
+
+
+def test_numbers_of_publishers_run_back_by_no_loss() -> None:
+    stage = learned()
+    (detector,) = stage.detectors
+    for tick in stage.ticks(breaks(START, 20, kind="out-of-sequence")):
+        tick.names.conversations.carrier[:] = CARRIERS.index("link")
+        marks = np.ones(tick.names.conversations.size, np.bool_)
+        assert len(detector.judge(replace(tick, loss=Loss(marks, marks)))) == 1
 
 
 # --- bounds, state, accepting --------------------------------------------------------------------
