@@ -78,7 +78,7 @@ fuzz: system-build ## look for bytes that break the hot path, FUZZ_SECONDS each 
 	$(CARGO) run --quiet --locked --release --package otids-hostile --bin seeds fuzz/corpus
 	@command -v cargo-fuzz > /dev/null || cargo install --locked cargo-fuzz
 	$(CARGO) fuzz build --fuzz-dir fuzz --sanitizer none
-	@for target in readers net modbus engine; do \
+	@for target in readers net modbus dnp3 iec104 goose sv s7comm s7plus engine; do \
 		(cd hotpath && mkdir -p fuzz/artifacts/$$target && cargo fuzz run --fuzz-dir fuzz --sanitizer none $$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=20 -rss_limit_mb=1024 -print_final_stats=1); \
 	done

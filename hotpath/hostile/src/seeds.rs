@@ -3,13 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use hotpath::net::{Body, link, tcp};
+use hotpath::protocols::{Link, Protocol, REGISTRY};
 use hotpath::source::file::open;
 use hotpath::source::{Frame, LinkType, Source};
 
 use crate::frames::{self, Listed};
 
 /// The captures from which seeds are made.
-const CAPTURES: [&str; 3] = ["normal/normal", "attacks/attacks", "plant-attacks/plant-attacks"];
+const CAPTURES: [&str; 9] = [
+    "normal/normal",
+    "attacks/attacks",
+    "plant-attacks/plant-attacks",
+    "dnp3-normal/dnp3-normal",
+    "dnp3-attacks/dnp3-attacks",
+    "iec104-attacks/iec104-attacks",
+    "substation-attacks/substation-attacks",
+    "s7-normal/s7-normal",
+    "s7-attacks/s7-attacks",
+];
 
 /// Frames in a seed.
 const LENGTH: usize = 24;
@@ -53,13 +64,19 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     match target {
         "readers" => stretches().flat_map(|part| files(&part)).collect(),
         "net" => stretches().map(|part| frames::write(&part)).collect(),
-        "modbus" => stretches().map(|part| script(&part)).collect(),
-        _ => stretches().map(|part| [vec![0], frames::write(&part)].concat()).collect(),
+        "engine" => stretches().map(|part| [vec![0], frames::write(&part)].concat()).collect(),
+        name => {
+            let found = REGISTRY.iter().find(|protocol| {
+                protocol.name == name || (protocol.name, name) == ("s7comm-plus", "s7plus")
+            });
+            let protocol = found.expect("a target for each protocol");
+            stretches().map(|part| script(protocol, &part)).filter(|one| one.len() > 1).collect()
+        }
     }
 }
 
-/// Payloads of TCP as turns of a conversation.
-fn script(part: &[Listed]) -> Vec<u8> {
+/// Payloads of a protocol's port, or of its `EtherTypes`, as turns of a conversation.
+fn script(protocol: &Protocol, part: &[Listed]) -> Vec<u8> {
     let mut script = vec![0];
     for listed in part {
         let data = listed.bytes();
@@ -72,10 +89,26 @@ fn script(part: &[Listed]) -> Vec<u8> {
             original_length: data.len() as u32,
         };
         let Ok(packet) = link::parse(&frame) else { continue };
-        let Body::Ip(ip) = &packet.body else { continue };
-        let Ok(segment) = tcp::parse(ip) else { continue };
-        for piece in segment.payload.chunks(255) {
-            script.extend([6 | u8::from(segment.source_port == 502), piece.len() as u8]);
+        let (payload, is_server) = match &packet.body {
+            Body::Ip(ip) => {
+                let Ok(segment) = tcp::parse(ip) else { continue };
+                let is_server = protocol.tcp_ports.contains(&segment.source_port);
+                if !is_server && !protocol.tcp_ports.contains(&segment.target_port) {
+                    continue;
+                }
+                (segment.payload, is_server)
+            }
+            Body::Other { ether_type, payload } => {
+                let is_ours = |link: &Link| link.ether_types.contains(ether_type);
+                if !protocol.link.as_ref().is_some_and(is_ours) {
+                    continue;
+                }
+                (*payload, false)
+            }
+            Body::Arp(_) => continue,
+        };
+        for piece in payload.chunks(255) {
+            script.extend([6 | u8::from(is_server), piece.len() as u8]);
             script.extend(piece);
         }
     }

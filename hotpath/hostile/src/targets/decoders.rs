@@ -1,31 +1,82 @@
 use hotpath::net::Arrival;
-use hotpath::protocols::modbus::PROTOCOL;
-use hotpath::protocols::{Decoder, Emit, Message, Party, Step, Told, Transport};
+use hotpath::protocols::{Decoder, Emit, Message, Party, Protocol, Step, Told, Transport};
+use hotpath::protocols::{dnp3, iec104, iec61850, s7comm, s7plus};
 use hotpath::words::NoticeKind;
 
-/// The longest that a decoder may wait for: an ADU, and what tells garbage from one.
-const LONGEST: usize = 1_100;
+/// The longest that any decoder may wait for: what the engine holds of one side.
+const LONGEST: usize = 65_536;
+/// The longest that Modbus may wait for: an ADU, and what tells garbage from one.
+const LONGEST_MODBUS: usize = 1_100;
+
+/// See [`decoder`]; what it waits for is short.
+pub fn modbus(bytes: &[u8]) {
+    decoder(&hotpath::protocols::modbus::PROTOCOL, LONGEST_MODBUS, bytes);
+}
+
+/// See [`decoder`].
+pub fn dnp3(bytes: &[u8]) {
+    decoder(&dnp3::PROTOCOL, LONGEST, bytes);
+}
+
+/// See [`decoder`].
+pub fn iec104(bytes: &[u8]) {
+    decoder(&iec104::PROTOCOL, LONGEST, bytes);
+}
+
+/// See [`decoder`].
+pub fn goose(bytes: &[u8]) {
+    decoder(&iec61850::goose::PROTOCOL, LONGEST, bytes);
+}
+
+/// See [`decoder`].
+pub fn sv(bytes: &[u8]) {
+    decoder(&iec61850::sv::PROTOCOL, LONGEST, bytes);
+}
+
+/// See [`decoder`].
+pub fn s7comm(bytes: &[u8]) {
+    decoder(&s7comm::PROTOCOL, LONGEST, bytes);
+}
+
+/// See [`decoder`].
+pub fn s7plus(bytes: &[u8]) {
+    decoder(&s7plus::PROTOCOL, LONGEST, bytes);
+}
 
 /// A conversation: each turn has a head of two bytes (what, length). The first byte of all says
 /// by which transport. The decoder moves on and asks for more than it has. What one party says by
 /// itself is the same wherever its segments end; of two, each may tell the framing to the other.
-pub fn modbus(bytes: &[u8]) {
+fn decoder(protocol: &'static Protocol, longest: usize, bytes: &[u8]) {
     let Some((first, script)) = bytes.split_first() else { return };
-    let transport = if first & 1 == 0 { Transport::Tcp } else { Transport::Udp };
-    play(transport, script, usize::MAX, &[Party::Client, Party::Server]);
-    (PROTOCOL.probe)(transport, script);
+    let transport = match (protocol.link.is_some(), first & 1 == 0 || protocol.udp_ports.is_empty())
+    {
+        (true, _) => Transport::Link,
+        (_, true) => Transport::Tcp,
+        (_, false) => Transport::Udp,
+    };
+    let play =
+        |stride, speakers: &[Party]| play(protocol, transport, longest, script, stride, speakers);
+    play(usize::MAX, &[Party::Client, Party::Server]);
+    (protocol.probe)(transport, script);
     if transport == Transport::Tcp {
         for party in [Party::Client, Party::Server] {
-            let whole = play(transport, script, usize::MAX, &[party]);
-            let split = play(transport, script, 1 + usize::from(first >> 4), &[party]);
+            let whole = play(usize::MAX, &[party]);
+            let split = play(1 + usize::from(first >> 4), &[party]);
             assert_eq!(whole.said, split.said, "where segments end changes what is said");
         }
     }
 }
 
 /// What is said if only these `speakers` are heard, in segments of at most `stride` bytes.
-fn play(transport: Transport, mut script: &[u8], stride: usize, speakers: &[Party]) -> Heard {
-    let mut flow = Flow::new(transport);
+fn play(
+    protocol: &'static Protocol,
+    transport: Transport,
+    longest: usize,
+    mut script: &[u8],
+    stride: usize,
+    speakers: &[Party],
+) -> Heard {
+    let mut flow = Flow::new(protocol, transport, longest);
     while let [what, length, rest @ ..] = script {
         let (piece, rest) = rest.split_at(usize::from(*length).min(rest.len()));
         let from = if what & 1 == 0 { Party::Client } else { Party::Server };
@@ -39,7 +90,7 @@ fn play(transport: Transport, mut script: &[u8], stride: usize, speakers: &[Part
             2 => flow.expire(i64::from(*length)),
             _ => piece.chunks(stride).for_each(|part| flow.feed(from, part)),
         }
-        if transport == Transport::Udp {
+        if transport != Transport::Tcp {
             flow.flush(from);
         }
     }
@@ -51,14 +102,15 @@ fn play(transport: Transport, mut script: &[u8], stride: usize, speakers: &[Part
 
 struct Flow {
     decoder: Box<dyn Decoder>,
+    longest: usize,
     out: Heard,
     waiting: [(Vec<u8>, usize); 2],
 }
 
 impl Flow {
-    fn new(transport: Transport) -> Self {
+    fn new(protocol: &'static Protocol, transport: Transport, longest: usize) -> Self {
         let waiting = [(Vec::new(), 0), (Vec::new(), 0)];
-        Self { decoder: (PROTOCOL.decoder)(transport), out: Heard::default(), waiting }
+        Self { decoder: (protocol.decoder)(transport), longest, out: Heard::default(), waiting }
     }
 
     fn feed(&mut self, from: Party, bytes: &[u8]) {
@@ -68,7 +120,7 @@ impl Flow {
             match self.decoder.step(from, buffer, &mut self.out) {
                 Step::More(more) => {
                     assert!(more > buffer.len(), "asks for what it has");
-                    assert!(more <= LONGEST, "waits for too much: {more}");
+                    assert!(more <= self.longest, "waits for too much: {more}");
                     *needed = more;
                 }
                 step => {

@@ -1,0 +1,4 @@
+//! See `hostile::targets::s7comm`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| hostile::targets::s7comm(bytes));
