@@ -96,13 +96,12 @@ def test_a_burst_beyond_what_it_bears_is_counted_and_what_follows_is_judged(
             one.process.send_signal(signal.SIGCONT)
         # Every frame of the burst is either judged or counted as lost.
         one.wait_for(lambda: heard(one) >= loops * frames, 60.0)
-        status = one.ask("status")
         assert heard(one) == loops * frames
+        status = one.wait_for(
+            lambda: (now := one.ask("status"), now if now["health"] == "degraded" else None)[1]
+        )
         assert status["lost"]["kernel"] > 0
-        assert status["health"] == "degraded"
-        assert {"sensor.kernel-drops", "sensor.shed-frames"} & {
-            why["kind"] for why in status["why"]
-        }
+        assert "sensor.kernel-drops" in {why["kind"] for why in status["why"]}
         judged = status["counts"]["frames"]
         net.send(unpacked(attacks, folder), "--multiplier=40")
         one.hears(judged + 12_243)
