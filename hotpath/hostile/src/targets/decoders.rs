@@ -3,8 +3,9 @@ use hotpath::protocols::{Decoder, Emit, Message, Party, Protocol, Step, Told, Tr
 use hotpath::protocols::{dnp3, iec104, iec61850, s7comm, s7plus};
 use hotpath::words::NoticeKind;
 
-/// The longest that any decoder may wait for: what the engine holds of one side.
-const LONGEST: usize = 65_536;
+/// The longest that any decoder may wait for: what the engine holds of one side before it gives it
+/// up, and the packet that goes beyond.
+const LONGEST: usize = 2 * 65_536;
 /// The longest that Modbus may wait for: an ADU, and what tells garbage from one.
 const LONGEST_MODBUS: usize = 1_100;
 
