@@ -10,6 +10,7 @@ pub mod iec104;
 pub mod iec61850;
 pub mod iso;
 pub mod modbus;
+pub mod mqtt;
 pub mod pairing;
 pub mod s7comm;
 pub mod s7plus;
@@ -27,6 +28,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &iec61850::sv::PROTOCOL,
     &s7comm::PROTOCOL,
     &s7plus::PROTOCOL,
+    &mqtt::PROTOCOL,
 ];
 
 /// The protocol that frames of this `EtherType` carry, and how.
