@@ -45,6 +45,7 @@ TIMEOUT = 60.0
 DISSECTORS = {
     "modbus": (502, {"tcp": "mbtcp", "udp": "mbudp"}),
     "iec104": (2404, {"tcp": "iec60870_104"}),
+    "mqtt": (1883, {"tcp": "mqtt"}),
 }
 """The port on which Wireshark expects a protocol, and what it calls it."""
 

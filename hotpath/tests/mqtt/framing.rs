@@ -116,6 +116,8 @@ fn of_large_packets_what_fits_is_told() {
     flow.feed(Client, &subscribe).feed(Client, &PINGREQ);
     assert_eq!(flow.functions()[2..], [8, 12]);
     assert_eq!(flow.out.said[2].objects.len(), (8_192 - 6) / 99);
+    flow.feed(Client, &publish(0, &"t".repeat(8_200), 0, b"1"));
+    assert!(last(&flow).objects.is_empty(), "not even its topic fits");
     let will = [text("w"), text(&"m".repeat(20_000)), text("u")].concat();
     flow.feed(Client, &connect(4, 0x86, &will)).feed(Server, &ACCEPTED);
     assert_eq!(last(&flow).function, 2);

@@ -78,8 +78,8 @@ fn connack() {
         flow.feed(Client, &connect(4, 0x82, &text("u"))).feed(Server, &[0x20, 2, 0, code]);
         let said = last(&flow);
         assert_eq!((said.role, said.status, said.reply_to), (Role::Response, code.into(), Some(1)));
-        assert_eq!(names(said), ["-", "u"], "who was refused");
-        assert_eq!(said.objects[1].4, u16::from(code));
+        assert_eq!(names(said), ["u"], "who was refused");
+        assert_eq!(said.objects[0].4, u16::from(code));
         assert_eq!((PROTOCOL.status_name)(code.into()), Some(name));
     }
     assert_eq!((PROTOCOL.status_name)(0), None);

@@ -9,8 +9,8 @@
 //!   the broker's to a subscriber, and bytes do not tell which topics are obeyed.
 //! - A topic that is published is an object by name; a filter that is subscribed to is another one.
 //! - Payloads are told where they are a number, a word, or JSON of such; see [`payload`].
-//! - Acknowledgements name the objects of what they answer only where they refuse it, but for
-//!   SUBACK and UNSUBACK, which always do.
+//! - Acknowledgements of a PUBLISH name its topic only where they refuse it. A CONNACK names the
+//!   user, SUBACK and UNSUBACK the filters.
 //! - Of a packet of more than [`framing::WHOLE`] bytes only what begins it is looked at.
 
 mod aliases;
