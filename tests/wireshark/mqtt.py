@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -21,12 +19,15 @@ from typing import Any, NamedTuple
 
 from wireshark.tshark import Pairs, dissected
 
-OTIDS = Path(sys.executable).with_name("otids")
+from otids import _hotpath
+
 DECODE_AS = ("tcp.port==1883,mqtt",)
-LAYERS = "frame mqtt"
+LAYERS = "frame tcp mqtt"
+PORT = "1883"
 
 CONNECT, CONNACK, PUBLISH, SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 1, 2, 3, 8, 9, 10, 11
 FAILURE = 0x80
+RETAINED, DELETED, DELIVERED = 4, 8, 16
 CODES = re.compile(r"mqtt\.(conack\.val|suback\.qos|\w+\.reason_code)")
 """Fields of tshark that hold return and reason codes."""
 IDENTIFIED, METHOD = ("mqtt.property_id", "mqtt.prop_string"), "0x15"
@@ -44,7 +45,7 @@ class Message(NamedTuple):
 
     function: int
     length: int
-    flags: int  # of PUBLISH: quality of service, and 4 if retained; of CONNECT: level, and 512
+    flags: int  # the sub-function of CONNECT and PUBLISH, but for what only payloads tell
     names: tuple[str, ...]
     numbers: tuple[int, ...]  # keep alive, or qualities of service
     status: int
@@ -59,12 +60,16 @@ Told = Iterator[tuple[int, Message]]
 
 
 def ours(capture: Path) -> Told:
-    """Tell the messages of a capture as a user gets them from `otids decode`."""
-    command = [str(OTIDS), "decode", "--protocol", "mqtt", str(capture)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    for line in told.splitlines():
-        record = json.loads(line)
-        yield record["frame"], _ours(record)
+    """Tell the messages of a capture by the records that `otids decode` prints."""
+    hotpath = _hotpath.Hotpath(records=True, protocols=["mqtt"])
+    try:
+        hotpath.open(capture)
+        while (batch := hotpath.next_batch()) is not None:
+            for line in batch.records.splitlines():
+                record = json.loads(line)
+                yield record["frame"], _ours(record)
+    finally:
+        hotpath.close()
 
 
 def _ours(record: dict[str, Any]) -> Message:
@@ -85,7 +90,7 @@ def _ours(record: dict[str, Any]) -> Message:
             for path, of_item in zip(paths, told, strict=False)
             for value in of_item
         )
-        flags &= 0x07
+        flags &= ~DELETED
     elif function in {SUBSCRIBE, UNSUBSCRIBE}:
         names = tuple(item["name"] for item in items)
         numbers = tuple(number for of_item in told for number in of_item)
@@ -107,14 +112,16 @@ def theirs(capture: Path) -> Told:
     """Tell the messages of a capture as tshark understands them."""
     preferences: dict[str, str] = {}
     for layers in dissected(capture, "mqtt", LAYERS, preferences, DECODE_AS):
-        frame = 0
+        frame, is_delivery = 0, False
         for name, layer in layers:
             if name == "frame":
                 frame = int(dict(layer)["frame.number"])
+            elif name == "tcp":
+                is_delivery = dict(layer)["tcp.srcport"] == PORT
             elif name == "mqtt":
                 flat = list(_flat(layer))
                 if any(name == "mqtt.msgtype" for name, _ in flat):
-                    yield frame, _theirs(flat)
+                    yield frame, _theirs(flat, is_delivery=is_delivery)
 
 
 def _flat(pairs: Pairs) -> Iterator[tuple[str, str]]:
@@ -125,7 +132,7 @@ def _flat(pairs: Pairs) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _theirs(fields: list[tuple[str, str]]) -> Message:
+def _theirs(fields: list[tuple[str, str]], *, is_delivery: bool) -> Message:
     one = dict(fields)
     every = {name: [value for key, value in fields if key == name] for name in one}
     function, remaining = int(one["mqtt.msgtype"]), int(one["mqtt.len"])
@@ -142,7 +149,8 @@ def _theirs(fields: list[tuple[str, str]]) -> Message:
         numbers = (int(one["mqtt.kalive"]),)
         names = tuple(_names(fields))
     elif function == PUBLISH:
-        flags = int(one["mqtt.qos"]) | (4 if one["mqtt.retain"] == "1" else 0)
+        retained = RETAINED if one["mqtt.retain"] == "1" else 0
+        flags = int(one["mqtt.qos"]) | (DELIVERED if is_delivery else retained)
         if length <= WHOLE:
             values = tuple(payload(bytes.fromhex(one.get("mqtt.msg", "").replace(":", ""))))
     elif function == SUBSCRIBE:

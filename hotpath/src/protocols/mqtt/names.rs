@@ -3,8 +3,8 @@
 //! A function is the packet type. Sub-functions are those of otids:
 //! - of CONNECT the protocol level (3, 4, 5), plus [`BRIDGE`], plus [`KEPT`] where the session goes
 //!   on from before;
-//! - of PUBLISH the quality of service, plus [`RETAINED`], plus [`DELETED`] where the message that
-//!   the broker retains is deleted, plus [`DELIVERED`] where the broker sends it;
+//! - of PUBLISH the quality of service, plus [`DELIVERED`] where the broker sends it; of a client's
+//!   plus [`RETAINED`], plus [`DELETED`] where it is empty and deletes what the broker retained;
 //! - of DISCONNECT and AUTH the reason code, where it is none of a failure.
 
 use std::collections::HashMap;
@@ -98,15 +98,14 @@ static NAMES: LazyLock<HashMap<(u32, u32), String>> = LazyLock::new(|| {
         }
     }
     for quality in 0..4 {
-        for (by, to) in [(0, ""), (DELIVERED, " to subscriber")] {
-            for (flags, more) in [
-                (0, ""),
-                (RETAINED, ", retained"),
-                (RETAINED | DELETED, ", retained message deleted"),
-            ] {
-                let name = format!("PUBLISH{to} (QoS {quality}{more})");
-                names.insert((u32::from(PUBLISH), quality | flags | by), name);
-            }
+        for (flags, to, more) in [
+            (0, "", ""),
+            (RETAINED, "", ", retained"),
+            (RETAINED | DELETED, "", ", retained message deleted"),
+            (DELIVERED, " to subscriber", ""),
+        ] {
+            let name = format!("PUBLISH{to} (QoS {quality}{more})");
+            names.insert((u32::from(PUBLISH), quality | flags), name);
         }
     }
     for (kind, code, name) in [

@@ -226,7 +226,7 @@ impl Mqtt {
                 .map(|name| name.map(String::from_utf8_lossy));
         let mut objects: SmallVec<[Object<'_>; 5]> = SmallVec::new();
         let keep_alive = u64::from(connect.keep_alive);
-        objects.push(unnamed(KEEP_ALIVE, 0, Access::Control));
+        objects.push(unnamed(KEEP_ALIVE, 0, Access::Report));
         let mut values: SmallVec<[Value<'_>; 2]> = SmallVec::new();
         values.push(Value::plain(0, 0, ValueKind::Unsigned, keep_alive));
         objects.extend(user.as_deref().map(|user| named(USER, user, Access::Control)));
@@ -381,15 +381,16 @@ fn activity(filters: &[Object<'_>]) -> Activity {
     if filters.iter().any(is_broad) { Activity::Browse } else { Activity::Read }
 }
 
-/// See [`names`] for what of the flags is told.
+/// See [`names`] for what of the flags is told. That a broker had retained what it sends is not:
+/// who subscribes anew gets it so, or does not, by chance.
 fn quality(from: Party, flags: u8, payload: &[u8]) -> u32 {
-    let retained = match (flags & 0x01, payload) {
-        (0, _) => 0,
-        (_, []) => RETAINED | DELETED,
-        _ => RETAINED,
+    let more = match (from, flags & 0x01, payload) {
+        (Party::Server, _, _) => DELIVERED,
+        (Party::Client, 0, _) => 0,
+        (Party::Client, _, []) => RETAINED | DELETED,
+        (Party::Client, _, _) => RETAINED,
     };
-    let delivered = if from == Party::Server { DELIVERED } else { 0 };
-    u32::from(flags >> 1 & 0x03) | retained | delivered
+    u32::from(flags >> 1 & 0x03) | more
 }
 
 /// The topic of a PUBLISH, by its name if that is known.
