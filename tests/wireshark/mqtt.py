@@ -140,7 +140,8 @@ def _theirs(fields: list[tuple[str, str]], *, is_delivery: bool) -> Message:
     codes = [int(code, 0) for name, code in fields if CODES.fullmatch(name)]
     failed = [code for code in codes if code >= FAILURE or function == CONNACK]
     status = failed[0] if failed and len(failed) == len(codes) else 0
-    flags, names, numbers = 0, tuple(every.get("mqtt.topic", [])), ()
+    flags, names = 0, tuple(every.get("mqtt.topic", []))
+    numbers: tuple[int, ...] = ()
     values: Values = ()
     if function == CONNECT:
         level = int(one["mqtt.ver"], 0)
