@@ -93,6 +93,7 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) --group audit -o requirements/audit.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group substation -o requirements/substation.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group telecontrol -o requirements/telecontrol.txt
+	$(RUN)/uv pip compile -q $(LOCK) --group mqtt -o requirements/mqtt.txt
 
 LOCK = --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 

@@ -1,6 +1,6 @@
 """Record a small plant that speaks MQTT: a broker, a tank, a pump, a control room, and a rogue.
 
-Run as root, with `replay/requirements-mqtt.txt` installed: `python replay/mqtt.py mqtt-normal`, or
+Run as root, with `requirements/mqtt.txt` installed: `python replay/mqtt.py mqtt-normal`, or
 `mqtt-attacks`.
 The broker is amqtt's, the clients are paho's; the other commands run one of them on its host.
 """
