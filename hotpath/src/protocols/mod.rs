@@ -181,7 +181,7 @@ pub trait Emit {
     fn notice(&mut self, from: Party, kind: NoticeKind, detail: &str, of: Option<Told>);
 
     /// Something that `about` said of itself (keys: vendor, product, product-code, revision,
-    /// model, serial, name, plant, application, url).
+    /// model, serial, name, plant, application, url, client-id).
     fn fact(&mut self, about: Party, key: &'static str, value: &str);
 
     /// Time and frame of the PDU that is being decoded.
