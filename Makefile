@@ -91,7 +91,7 @@ lock: $(STAMPS)/tools ## write the exact versions of Python packages into requir
 	$(RUN)/uv pip compile -q $(LOCK) --group bench -o requirements/bench.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(RUN)/uv pip compile -q $(LOCK) --group audit -o requirements/audit.txt
-	for stack in feeders s7 substation telecontrol; do \
+	for stack in feeders mqtt s7 substation telecontrol; do \
 		$(RUN)/uv pip compile -q $(LOCK) --group $$stack -o requirements/$$stack.txt; \
 	done
 

@@ -46,6 +46,7 @@ DISSECTORS = {
     "modbus": (502, {"tcp": "mbtcp", "udp": "mbudp"}),
     "iec104": (2404, {"tcp": "iec60870_104"}),
     "dnp3": (20000, {"tcp": "dnp3", "udp": "dnp3"}),
+    "mqtt": (1883, {"tcp": "mqtt"}),
 }
 """The port on which Wireshark expects a protocol, and what it calls it."""
 

@@ -154,6 +154,7 @@ def test_single_frames_as_batches_change_nothing(tmp_path: Path) -> None:
         "modbus/zeek__fuzz-72.pcap",
         "modbus_umas/Quickdraw-Snort__modicon_test.pcap",
         "s7comm",
+        "mqtt",
         "it_background",
     ],
 )

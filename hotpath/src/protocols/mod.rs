@@ -11,6 +11,7 @@ pub mod iec104;
 pub mod iec61850;
 pub mod iso;
 pub mod modbus;
+pub mod mqtt;
 pub mod pairing;
 pub mod s7comm;
 pub mod s7plus;
@@ -29,6 +30,7 @@ pub static REGISTRY: &[&Protocol] = &[
     &s7comm::PROTOCOL,
     &s7plus::PROTOCOL,
     &dnp3::PROTOCOL,
+    &mqtt::PROTOCOL,
 ];
 
 /// The protocol that frames of this `EtherType` carry, and how.
@@ -181,7 +183,7 @@ pub trait Emit {
     fn notice(&mut self, from: Party, kind: NoticeKind, detail: &str, of: Option<Told>);
 
     /// Something that `about` said of itself (keys: vendor, product, product-code, revision,
-    /// model, serial, name, plant, application, url).
+    /// model, serial, name, plant, application, url, client-id).
     fn fact(&mut self, about: Party, key: &'static str, value: &str);
 
     /// Time and frame of the PDU that is being decoded.

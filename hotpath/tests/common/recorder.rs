@@ -20,12 +20,13 @@ pub struct Said {
     pub unit: u32,
     pub status: u16,
     pub objects: Vec<Touched>,
+    /// The names of the objects, where they have one.
+    pub names: Vec<Option<String>>,
     pub values: Vec<Carried>,
+    /// The texts of the values, where they have one.
+    pub texts: Vec<Option<String>>,
     /// Quality and source time of each value.
     pub marks: Vec<(u32, i64)>,
-    /// The names of objects, and the texts of values.
-    pub names: Vec<Option<String>>,
-    pub texts: Vec<Option<String>>,
     pub reply_to: Option<u64>,
     pub length: u32,
 }
@@ -104,6 +105,8 @@ pub struct Flow {
     decoder: Box<dyn Decoder>,
     pub out: Recorder,
     waiting: [(Vec<u8>, usize); 2],
+    /// More bytes than this are too much to wait for.
+    pub most: usize,
 }
 
 impl Flow {
@@ -119,6 +122,7 @@ impl Flow {
                 frame: 0,
             },
             waiting: [(Vec::new(), 0), (Vec::new(), 0)],
+            most: 1100,
         }
     }
 
@@ -131,7 +135,7 @@ impl Flow {
             match self.decoder.step(from, buffer, &mut self.out) {
                 Step::More(more) => {
                     assert!(more > buffer.len(), "asks for what it has: {more}");
-                    assert!(more <= 1100, "waits for too much: {more}");
+                    assert!(more <= self.most, "waits for too much: {more}");
                     *needed = more;
                 }
                 consumed => {
