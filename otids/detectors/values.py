@@ -135,9 +135,10 @@ class Values(Detector):
         points, limits = self.points, self.points.limits
         row, number = moves.row, moves.number
         # Nearly always everything is well within its limits, and shown to be so at little cost.
-        within = (number >= limits.lower[row]) & (number <= limits.upper[row])
-        within &= np.abs(number - moves.before) <= limits.reach[row]
-        unseen: Mask = limits.by_states[row]
+        lower, upper, reach, by_states = limits.near.take(row, axis=0).T
+        within = (number >= lower) & (number <= upper)
+        within &= np.abs(number - moves.before) <= reach
+        unseen: Mask = by_states != 0
         if np.count_nonzero(unseen):
             at = unseen.nonzero()[0]
             unseen[at] = ~points.has_seen(row[at], number[at])
@@ -145,7 +146,7 @@ class Values(Detector):
             return []
         step = np.where(moves.has_before, number - moves.before, 0.0)
         elapsed = moves.time - moves.before_time
-        out = (number < limits.lower[row]) | (number > limits.upper[row])
+        out = (number < lower) | (number > upper)
         jump = np.abs(step) > limits.step[row] * np.maximum(elapsed / moves.usual, 1.0)
         back = (-step > limits.back[row]) & (-step < limits.wrap[row])
         # Two readings may stand on either side of one count.
@@ -190,9 +191,9 @@ class Values(Detector):
         if points.pendings:
             scratch.waiting = points.waiting(heard)
             found.extend(self._judge_taking(tick, heard, scratch.waiting))
-        frozen = points["still"][row] > limits.frozen[row]
-        if not (points.has_faults or np.count_nonzero(frozen)):
+        if not (points.has_faults or points.may_stand_too_long()):
             return found
+        frozen = points["still"][row] > limits.frozen[row]
         beyond = points["fault"][row] == 1
         if not (frozen.any() or beyond.any()):
             return found
