@@ -74,6 +74,7 @@ class _Scratch:
     tick: Tick
     reads: Samples | None
     writes: Samples | None
+    written: Array | None = None  # rows of `writes`, as they were when it was judged
     heard: Heard | None = None
     waiting: Waiting | None = None  # of `heard`, where writes wait to be read back
     told: tuple[Array, Array] | None = None  # rows written to, and the values, that were told
@@ -223,8 +224,11 @@ class Values(Detector):
         points, places = self.points, waiting.place
         if not np.count_nonzero(waiting.is_late):
             return []
-        rows, message = heard.row[places], heard.samples.message(places)
+        rows = heard.row[places]
         is_late = waiting.is_late & (points.limits.taking[rows] != NEVER_NS)
+        if not np.count_nonzero(is_late):
+            return []
+        message = heard.samples.message(places)
         is_late &= ~tick.loss.is_lossy(tick.tables.messages.conversation[message])
         found = []
         for place in _first(rows, np.flatnonzero(is_late)):
@@ -241,7 +245,7 @@ class Values(Detector):
 
     def _judge_writes(self, tick: Tick, scratch: _Scratch, writes: Samples) -> list[Deviation]:
         points, limits = self.points, self.points.limits
-        rows = points.find(writes)
+        rows = scratch.written = points.find(writes)
         known = ((rows != UNKNOWN) & (writes.kind() != TEXT)).nonzero()[0]
         if not len(known):
             return []
@@ -280,7 +284,7 @@ class Values(Detector):
         if scratch.reads is not None:
             self._learn_reads(tick, scratch, scratch.reads, clean)
         if scratch.writes is not None:
-            self._learn_writes(tick, scratch.writes, clean)
+            self._learn_writes(tick, scratch, scratch.writes, clean)
         if scratch.told is not None:
             rows, numbers = scratch.told
             self.points["told"][rows] = numbers.view(np.uint64)
@@ -339,21 +343,19 @@ class Values(Detector):
         is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
         points.learn(moves, heard.samples.kind(moves.place), is_open, ~is_lossy)
 
-    def _learn_writes(self, tick: Tick, writes: Samples, clean: Mask | None) -> None:
+    def _learn_writes(
+        self, tick: Tick, scratch: _Scratch, writes: Samples, clean: Mask | None
+    ) -> None:
         points, messages = self.points, tick.tables.messages
+        rows = scratch.written
         if clean is not None:
-            writes = writes.only(np.flatnonzero(clean[writes.message()]))
-        rows = points.find(writes)
-        is_open = (
-            (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
-            if len(points.ledger)
-            else np.ones(len(rows), np.bool_)
-        )
-        if is_open.any():
-            points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
-            rows = points.find(writes)
-        is_read = (rows != UNKNOWN) & (writes.kind() != TEXT)
-        is_read[is_read] = points["count"][rows[is_read]] > 0
+            writes, rows = writes.only(np.flatnonzero(clean[writes.message()])), None
+        if rows is None or points.has_open or rows.min() == UNKNOWN:
+            rows = self._learn_written(tick, writes)
+        is_read = writes.kind() != TEXT
+        if len(rows) and rows.min() == UNKNOWN:
+            is_read &= rows != UNKNOWN
+        is_read &= points["count"].take(rows, mode="wrap") > 0
         if not np.count_nonzero(is_read):
             return
         symbols, symbol = tick.names.symbols, messages.symbol
@@ -366,6 +368,20 @@ class Values(Detector):
         is_read &= ~tick.loss.is_lossy(messages.conversation[message])
         if is_read.any():
             points.await_taking(rows[is_read], writes.only(np.flatnonzero(is_read)))
+
+    def _learn_written(self, tick: Tick, writes: Samples) -> Array:
+        """Take in what was written where learning goes on; return the rows of all of it."""
+        points = self.points
+        rows = points.find(writes)
+        is_open = (
+            (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
+            if len(points.ledger)
+            else np.ones(len(rows), np.bool_)
+        )
+        if not is_open.any():
+            return rows
+        points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
+        return points.find(writes)
 
     def interrupt(self) -> None:
         """Another capture: what comes does not follow from what was heard."""

@@ -217,7 +217,7 @@ class Points:
     ) -> Moves:
         first, pair_rows, forms = pairs
         place = np.concatenate((singles, first)) if len(first) else singles
-        row, number = rows[place], samples.number(place)
+        row, number = rows.take(place), samples.number(place)
         if len(first):
             row[len(singles) :] = pair_rows
             number[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
@@ -230,10 +230,10 @@ class Points:
         if np.count_nonzero(np.abs(number) <= FAR) < len(number):
             number = np.minimum(np.maximum(number, -FAR), FAR)
             is_odd = np.isnan(number)
-        clock, time = rows[place], samples.time[place]
+        clock, time = rows.take(place), samples.time.take(place)
         last_time = self["last_time"]
-        before, before_time = self["last"][row], last_time[clock]
-        has_before = last_time[row] != LONG_AGO
+        before, before_time = self["last"].take(row), last_time.take(clock)
+        has_before = last_time.take(row) != LONG_AGO
         if self.has_faults:
             has_before &= self["fault"][row] == 0
         if len(later):
@@ -241,7 +241,7 @@ class Points:
             has_before[later] = True
         if is_odd is not None and not is_odd.any():
             is_odd = None
-        pace = self["pace"][clock]
+        pace = self["pace"].take(clock)
         return Moves(row, number, time, place, before, before_time, has_before, pace, clock, is_odd)
 
     # --- learning ----------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Points:
         if moves is not None:
             row, clock = moves.row, moves.clock
             # Where its first word is read is seen how a pair stands.
-            of_pair = self.pair[clock] == row
+            of_pair = self.pair.take(clock) == row
             changed = (moves.number != moves.before) | ~moves.has_before
             self._changed(row, moves.time, changed)
             changed &= of_pair
@@ -288,7 +288,7 @@ class Points:
 
     def _pace(self, moves: Moves) -> None:
         """How long it takes between readings: the longest of late."""
-        since = self["last_time"][moves.clock]
+        since = self["last_time"].take(moves.clock)
         elapsed = np.minimum(moves.time - since, DAY * SECOND)
         is_new = since == LONG_AGO
         if np.count_nonzero(is_new):
@@ -352,7 +352,7 @@ class Points:
         for name, spec in (*LEARNED.items(), *MOVING.items()):
             if name != "stage":
                 self[name][rows] = spec.fill
-        self._waits[rows] = False
+        self._wait(rows, waits=False)
         self["refuted"][rows] = 1
         self.limits.reach[rows] = 0.0
 
@@ -398,10 +398,12 @@ class Points:
 
     def await_taking(self, rows: Array, samples: Samples) -> None:
         """What was written is to be read back."""
-        distinct = np.unique(rows)
-        self.pendings += int(np.count_nonzero(self["pending_time"][distinct] == LONG_AGO))
         self["pending"][rows], self["pending_time"][rows] = samples.raw, samples.time
-        self._waits[distinct] = True
+        self._wait(rows, waits=True)
+
+    def _wait(self, rows: Array, *, waits: bool) -> None:
+        self._waits[rows] = waits
+        self.pendings = int(np.count_nonzero(self._waits))
 
     def waiting(self, heard: Heard) -> Waiting:
         """Which samples are of points that were written: what was taken, and what is late."""
@@ -424,10 +426,9 @@ class Points:
             return
         if is_learned is not None:
             self._learn_taking(heard, waiting, is_learned)
-        rows = np.unique(heard.row[waiting.place[is_over]])
-        self.pendings -= len(rows)
+        rows = heard.row[waiting.place[is_over]]
         self["pending_time"][rows] = LONG_AGO
-        self._waits[rows] = False
+        self._wait(rows, waits=False)
 
     def _learn_taking(self, heard: Heard, waiting: Waiting, is_learned: Mask) -> None:
         places, is_taken, is_late = waiting
@@ -583,6 +584,5 @@ class Points:
     def _derive(self) -> None:
         self._clear()
         self.decide()
-        self._waits[: self.ledger.size] = self["pending_time"] != LONG_AGO
-        self.pendings = int(np.count_nonzero(self._waits))
+        self._wait((self["pending_time"] != LONG_AGO).nonzero()[0], waits=True)
         self.has_faults = bool(np.count_nonzero(self["fault"]))
