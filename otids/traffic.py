@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +165,7 @@ class Table:
     """
 
     __slots__ = ("_part", "_whole")
-    _first: ClassVar[str]  # column
+    _first = ""  # name of a column; no field, so without a type
 
     def __init_subclass__(cls) -> None:
         cls._first = next(iter(cls.__annotations__))
