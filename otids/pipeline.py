@@ -88,6 +88,8 @@ class _Contained:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> bool:
+        if error is None:
+            return False
         return isinstance(error, Exception) and self._failed(self._plugin, error)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +145,6 @@ PLACES = frozenset({"conversation", "symbol", "point", "endpoint"})
 they are used."""
 
 _NAMES: dict[type[Table], tuple[str, ...]] = {}
-_COLUMNS: dict[type[Table], attrgetter[Any]] = {}
 _NOTHING: dict[type[Table], Any] = {}
 
 
@@ -157,21 +156,31 @@ def column_names(table: type[Table]) -> tuple[str, ...]:
     return names
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
-    """Columns of equal length; a row is what stands at one place of all of them."""
+    """Columns of equal length; a row is what stands at one place of all of them.
+
+    Of a table that is a part of another one each column is cut when it is first asked for: most
+    columns of most ticks are never looked at.
+    """
+
+    __slots__ = ("_part", "_whole")
+    _first = ""  # name of a column; no field, so without a type
 
     def __init_subclass__(cls) -> None:
-        # The first column is asked for its length many times a tick: it is not looked up each time.
-        first = next(iter(cls.__annotations__))
-
-        def length(self: Table) -> int:
-            return len(getattr(self, first))
-
-        cls.__len__ = length  # type: ignore[method-assign]
+        cls._first = next(iter(cls.__annotations__))
 
     def __len__(self) -> int:
-        return 0  # without columns
+        return len(getattr(self, self._first))
+
+    if not TYPE_CHECKING:  # a column that is not there stays an error of types
+
+        def __getattr__(self, name: str) -> Array:
+            if name in Table.__slots__ or name not in column_names(type(self)):
+                raise AttributeError(name)
+            column = getattr(self._whole, name)[self._part]
+            _set(self, name, column)
+            return column
 
     @classmethod
     def of(cls, columns: Mapping[str, Array]) -> Self:
@@ -206,12 +215,13 @@ class Table:
         return nothing
 
     def _rows(self, start: int, stop: int) -> Self:
-        kind = type(self)
-        columns = _COLUMNS.get(kind)
-        if columns is None:
-            columns = _COLUMNS[kind] = attrgetter(*column_names(kind))
-        part = slice(start, stop)
-        return kind(*[column[part] for column in columns(self)])
+        rows: Self = object.__new__(type(self))
+        _set(rows, "_whole", self)
+        _set(rows, "_part", slice(start, stop))
+        return rows
+
+
+_set = object.__setattr__  # of what is frozen
 
 
 @dataclass(frozen=True, slots=True)

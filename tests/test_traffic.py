@@ -203,3 +203,21 @@ def test_what_nobody_named_keeps_its_number() -> None:
     assert object_name("modbus", 250) == "object type 250"
     assert status_name("modbus", 2) == "Illegal Data Address"
     assert status_name("modbus", 99) == "status 99"
+
+
+def test_a_part_of_a_table_is_cut_when_it_is_looked_at() -> None:
+    wire = Wire()
+    for value in range(3):
+        wire.exchange(
+            value / 10, 3, reads(REGISTER, 60, 10, values=range(10 * value, 10 * value + 10))
+        )
+    (tick,) = wire.ticks()
+    values = tick.tables.values
+    part = values.rows(10, 20).rows(2, 5)
+    assert len(part) == 3
+    assert part.number.tolist() == values.number[12:15].tolist()
+    assert not len(values.rows(4, 4))
+    with pytest.raises(AttributeError, match="colour"):
+        _ = getattr(part, "colour")  # noqa: B009
+    with pytest.raises(AttributeError):
+        part.raw = part.point  # type: ignore[misc]

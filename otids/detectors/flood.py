@@ -260,8 +260,7 @@ class Flood(Detector):
 
     def _count_messages(self, tick: Tick, clean: Mask | None, found: dict[str, Count]) -> None:
         symbols = tick.names.symbols
-        # Places are i64: numpy converts others wherever they are used.
-        symbol = _clean(tick.tables.messages.symbol, clean).astype(np.int64)
+        symbol = _clean(tick.tables.messages.symbol, clean)
         places = np.arange(len(symbol))
         self._place[symbol] = places
         again = symbol[self._place[symbol] != places]
@@ -312,7 +311,7 @@ class Flood(Detector):
 
     def _count_broadcast(self, tick: Tick, clean: Mask | None, found: dict[str, Count]) -> None:
         traffic = tick.tables.traffic
-        column = _clean(traffic.conversation, clean).astype(np.int64)
+        column = _clean(traffic.conversation, clean)
         if np.count_nonzero(self._single[column]) == len(column):
             return
         group = np.zeros(len(column), np.bool_)

@@ -74,6 +74,7 @@ class _Scratch:
     tick: Tick
     reads: Samples | None
     writes: Samples | None
+    written: Array | None = None  # rows of `writes`, as they were when it was judged
     heard: Heard | None = None
     waiting: Waiting | None = None  # of `heard`, where writes wait to be read back
     told: tuple[Array, Array] | None = None  # rows written to, and the values, that were told
@@ -135,9 +136,10 @@ class Values(Detector):
         points, limits = self.points, self.points.limits
         row, number = moves.row, moves.number
         # Nearly always everything is well within its limits, and shown to be so at little cost.
-        within = (number >= limits.lower[row]) & (number <= limits.upper[row])
-        within &= np.abs(number - moves.before) <= limits.reach[row]
-        unseen: Mask = limits.by_states[row]
+        lower, upper, reach, by_states = limits.near.take(row, axis=0).T
+        within = (number >= lower) & (number <= upper)
+        within &= np.abs(number - moves.before) <= reach
+        unseen: Mask = by_states != 0
         if np.count_nonzero(unseen):
             at = unseen.nonzero()[0]
             unseen[at] = ~points.has_seen(row[at], number[at])
@@ -145,7 +147,7 @@ class Values(Detector):
             return []
         step = np.where(moves.has_before, number - moves.before, 0.0)
         elapsed = moves.time - moves.before_time
-        out = (number < limits.lower[row]) | (number > limits.upper[row])
+        out = (number < lower) | (number > upper)
         jump = np.abs(step) > limits.step[row] * np.maximum(elapsed / moves.usual, 1.0)
         back = (-step > limits.back[row]) & (-step < limits.wrap[row])
         # Two readings may stand on either side of one count.
@@ -190,9 +192,9 @@ class Values(Detector):
         if points.pendings:
             scratch.waiting = points.waiting(heard)
             found.extend(self._judge_taking(tick, heard, scratch.waiting))
-        frozen = points["still"][row] > limits.frozen[row]
-        if not (points.has_faults or np.count_nonzero(frozen)):
+        if not (points.has_faults or points.may_stand_too_long()):
             return found
+        frozen = points["still"][row] > limits.frozen[row]
         beyond = points["fault"][row] == 1
         if not (frozen.any() or beyond.any()):
             return found
@@ -222,8 +224,11 @@ class Values(Detector):
         points, places = self.points, waiting.place
         if not np.count_nonzero(waiting.is_late):
             return []
-        rows, message = heard.row[places], heard.samples.message(places)
+        rows = heard.row[places]
         is_late = waiting.is_late & (points.limits.taking[rows] != NEVER_NS)
+        if not np.count_nonzero(is_late):
+            return []
+        message = heard.samples.message(places)
         is_late &= ~tick.loss.is_lossy(tick.tables.messages.conversation[message])
         found = []
         for place in _first(rows, np.flatnonzero(is_late)):
@@ -240,7 +245,7 @@ class Values(Detector):
 
     def _judge_writes(self, tick: Tick, scratch: _Scratch, writes: Samples) -> list[Deviation]:
         points, limits = self.points, self.points.limits
-        rows = points.find(writes)
+        rows = scratch.written = points.find(writes)
         known = ((rows != UNKNOWN) & (writes.kind() != TEXT)).nonzero()[0]
         if not len(known):
             return []
@@ -279,7 +284,7 @@ class Values(Detector):
         if scratch.reads is not None:
             self._learn_reads(tick, scratch, scratch.reads, clean)
         if scratch.writes is not None:
-            self._learn_writes(tick, scratch.writes, clean)
+            self._learn_writes(tick, scratch, scratch.writes, clean)
         if scratch.told is not None:
             rows, numbers = scratch.told
             self.points["told"][rows] = numbers.view(np.uint64)
@@ -338,21 +343,19 @@ class Values(Detector):
         is_lossy = tick.loss.is_lossy(tick.tables.messages.conversation[message])
         points.learn(moves, heard.samples.kind(moves.place), is_open, ~is_lossy)
 
-    def _learn_writes(self, tick: Tick, writes: Samples, clean: Mask | None) -> None:
+    def _learn_writes(
+        self, tick: Tick, scratch: _Scratch, writes: Samples, clean: Mask | None
+    ) -> None:
         points, messages = self.points, tick.tables.messages
+        rows = scratch.written
         if clean is not None:
-            writes = writes.only(np.flatnonzero(clean[writes.message()]))
-        rows = points.find(writes)
-        is_open = (
-            (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
-            if len(points.ledger)
-            else np.ones(len(rows), np.bool_)
-        )
-        if is_open.any():
-            points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
-            rows = points.find(writes)
-        is_read = (rows != UNKNOWN) & (writes.kind() != TEXT)
-        is_read[is_read] = points["count"][rows[is_read]] > 0
+            writes, rows = writes.only(np.flatnonzero(clean[writes.message()])), None
+        if rows is None or points.has_open or rows.min() == UNKNOWN:
+            rows = self._learn_written(tick, writes)
+        is_read = writes.kind() != TEXT
+        if len(rows) and rows.min() == UNKNOWN:
+            is_read &= rows != UNKNOWN
+        is_read &= points["count"].take(rows, mode="wrap") > 0
         if not np.count_nonzero(is_read):
             return
         symbols, symbol = tick.names.symbols, messages.symbol
@@ -365,6 +368,20 @@ class Values(Detector):
         is_read &= ~tick.loss.is_lossy(messages.conversation[message])
         if is_read.any():
             points.await_taking(rows[is_read], writes.only(np.flatnonzero(is_read)))
+
+    def _learn_written(self, tick: Tick, writes: Samples) -> Array:
+        """Take in what was written where learning goes on; return the rows of all of it."""
+        points = self.points
+        rows = points.find(writes)
+        is_open = (
+            (rows == UNKNOWN) | (points["stage"][np.maximum(rows, 0)] == OPEN) | self.declared
+            if len(points.ledger)
+            else np.ones(len(rows), np.bool_)
+        )
+        if not is_open.any():
+            return rows
+        points.learn_writes(tick, writes.only(np.flatnonzero(is_open)))
+        return points.find(writes)
 
     def interrupt(self) -> None:
         """Another capture: what comes does not follow from what was heard."""

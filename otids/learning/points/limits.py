@@ -51,21 +51,36 @@ TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Columns by row. Where nothing is judged they are infinite (times: `NEVER_NS`)."""
+    """Columns by row. Where nothing is judged they are infinite (times: `NEVER_NS`).
+
+    What is asked of every value that moves stands side by side: memory is what limits it.
+    """
 
     type: Array  # place in TYPES
-    lower: Array
-    upper: Array
+    near: Array  # f64, in rows of four: lower, upper, reach; whether only states seen are normal
     written_lower: Array
     written_upper: Array
-    by_states: Mask  # a value that was never seen is told, wherever it lies
     step: Array  # either way
     rate: Array  # of counters, a second
     back: Array  # how far a counter may run back
     wrap: Array  # how far it falls when it begins anew
     frozen: Array  # readings without change
     taking: Array  # ns from a write until it is read back
-    reach: Array  # steps up to this, either way, are within all limits that are above
+
+    @property
+    def lower(self) -> Array:
+        """Values below are told."""
+        return self.near[:, 0]
+
+    @property
+    def upper(self) -> Array:
+        """Values above are told."""
+        return self.near[:, 1]
+
+    @property
+    def reach(self) -> Array:
+        """Steps up to this, either way, are within all limits of steps."""
+        return self.near[:, 2]
 
     def silence(self, rows: Array) -> None:
         """Judge nothing of these rows any more."""
@@ -80,18 +95,20 @@ class Limits:
         )
 
 
-_SILENT: Mapping[str, float | bool] = {
+_SILENT: Mapping[str, float | tuple[float, ...]] = {
     "type": CONTINUOUS,
-    **dict.fromkeys(("lower", "written_lower"), -np.inf),
-    **dict.fromkeys(("upper", "written_upper", "step", "rate", "back", "wrap", "reach"), np.inf),
-    "by_states": False,
+    "near": (-np.inf, np.inf, np.inf, 0.0),
+    "written_lower": -np.inf,
+    **dict.fromkeys(("written_upper", "step", "rate", "back", "wrap"), np.inf),
     **dict.fromkeys(("frozen", "taking"), NEVER_NS),
 }
 
 
 def silent(rows: int) -> Limits:
     """Limits that nothing leaves."""
-    return Limits(**{name: np.full(rows, fill) for name, fill in _SILENT.items()})
+    return Limits(
+        **{name: np.full((rows, *np.shape(fill)), fill) for name, fill in _SILENT.items()}
+    )
 
 
 def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
@@ -110,20 +127,23 @@ def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
     lower, upper = _written(columns, low, high, is_known)
     step, rate = _steps(columns, type_, span, missed), _rates(columns, type_, missed)
     back = _backs(columns, type_)
+    near = (
+        np.where(has_range, low - margin, -np.inf),
+        np.where(has_range, high + margin, np.inf),
+        np.minimum(np.minimum(step, back), rate + columns["up_step"]),
+        _by_states(columns, type_),
+    )
     return Limits(
         type=type_,
-        lower=np.where(has_range, low - margin, -np.inf),
-        upper=np.where(has_range, high + margin, np.inf),
+        near=np.column_stack(near),
         written_lower=lower,
         written_upper=upper,
-        by_states=_by_states(columns, type_),
         step=step,
         rate=rate,
         back=back,
         wrap=np.where(type_ == CYCLE, WRAP_SHARE * span, np.inf),
         frozen=_frozen(columns, type_, changes),
         taking=_taking(columns, type_),
-        reach=np.minimum(np.minimum(step, back), rate + columns["up_step"]),
     )
 
 

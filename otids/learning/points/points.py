@@ -4,11 +4,12 @@ A value is that of a point alone, or of it and its neighbour (`otids.learning.po
 is kept of each is said in `otids.learning.points.summaries`.
 """
 
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
 
-from otids.learning.ledger import UNKNOWN, Ledger
+from otids.learning.ledger import UNKNOWN, UNMET, Ledger
 from otids.learning.points.limits import LEAST_TAKING, NEVER_NS, limits_of, silent
 from otids.learning.points.moves import Heard, Moves, Waiting, neighbours
 from otids.learning.points.pairs import FORMS, WAYS, Candidate, choose, combine, refutes
@@ -40,6 +41,12 @@ SETTLING = 60
 WIDENING = 0.05
 """The share of its width by which a span that was earned may grow in a day."""
 DAY = 86_400
+_DERIVED: Mapping[str, np.generic] = {
+    **dict.fromkeys(("form", "lead"), np.int64(0)),
+    **dict.fromkeys(("pair", "second"), np.int64(UNKNOWN)),
+    **dict.fromkeys(("_waits", "_marks"), np.bool_(False)),
+}
+"""Columns that are kept beside the ledger's, and what fills them."""
 SINGLE = None
 """The form of a value that is that of a point alone."""
 
@@ -53,6 +60,7 @@ class Points:
         self.pendings = 0  # writes that wait for being read back
         self.has_faults = False  # whether any value was found to deviate when last read
         self._names: Dictionaries | None = None
+        self._alone: Array = np.zeros(0, np.int64)  # by id of a point: its row, as in the ledger
         self._spelled: dict[int, PointName] = {}  # in this tick
         self._clear()
 
@@ -64,6 +72,11 @@ class Points:
         self.lead: Array = np.zeros(0, np.int64)  # form of the pair that begins here
         self.pair: Array = np.zeros(0, np.int64)  # and its row
         self.second: Array = np.zeros(0, np.int64)  # and that of its second word
+        self._leads: Array = np.zeros(0, np.int64)  # rows of points at which pairs begin
+        self._waits: Mask = np.zeros(0, np.bool_)  # for what was written to be read back
+        self._marks: Mask = np.zeros(0, np.bool_)  # none but while it is used
+        self._patience: int | None = None
+        self._alone[:] = UNMET
         self._formed = 0
         self._fit()
 
@@ -73,8 +86,8 @@ class Points:
         if size > len(self.form):
             room = max(64, 2 * size)
             self.limits = self.limits.grown(room)
-            for name, fill in (("form", 0), ("lead", 0), ("pair", UNKNOWN), ("second", UNKNOWN)):
-                column = np.full(room, fill, np.int64)
+            for name, fill in _DERIVED.items():
+                column = np.full(room, fill)
                 column[: len(getattr(self, name))] = getattr(self, name)
                 setattr(self, name, column)
         for row in range(self._formed, size):
@@ -88,9 +101,15 @@ class Points:
 
     def look_at(self, names: Dictionaries) -> None:
         """Follow the dictionaries that ids are of."""
-        self._names = names
+        size = names.points.size + 1
+        if names is not self._names:
+            self._names = names
+            self._alone = np.full(size, UNMET, np.int64)
+        elif size > len(self._alone):
+            more = np.full(max(size, 2 * len(self._alone)) - len(self._alone), UNMET, np.int64)
+            self._alone = np.concatenate([self._alone, more])
         self._spelled.clear()
-        self.ledger.follow(names, (names.points.size + 1) * WAYS)
+        self.ledger.follow(names, size * WAYS)
 
     def _spell(self, id: int) -> Quantity:
         if self._names is None:
@@ -101,10 +120,14 @@ class Points:
             point = self._spelled[id] = self._names.point(id)
         return Quantity(point, cast("Form", FORMS[form]))
 
-    def find(self, samples: Samples, form: Array | None = SINGLE) -> Array:
-        """Find the rows of samples put together as `form` says; `UNKNOWN` where there are none."""
-        ids = samples.point * WAYS
-        return self.ledger.find(ids if form is SINGLE else ids + form, self._spell)
+    def find(self, samples: Samples) -> Array:
+        """Find the rows of samples, each by itself; `UNKNOWN` where there are none."""
+        rows = self._alone.take(samples.point)
+        if len(rows) and rows.min() == UNMET:
+            ids = np.unique(samples.point[rows == UNMET])
+            self._alone[ids] = self.ledger.find(ids * WAYS, self._spell)
+            rows = self._alone.take(samples.point)
+        return rows
 
     def meet(self, samples: Samples, form: Array | None = SINGLE) -> Array:
         """Find the rows of samples, and make those that are missing while there is room."""
@@ -113,6 +136,7 @@ class Points:
         rows = self.ledger.enter(ids if form is SINGLE else ids + form, self._spell, second=0)
         if self.ledger.size > before:
             self._fit()
+            self._alone[self._alone == UNKNOWN] = UNMET
             self["stage"][before:] = OPEN
             self.has_open = True
         return rows
@@ -123,28 +147,46 @@ class Points:
         If `enter`, all ways of putting together what is still learned are followed.
         """
         rows = self.find(samples)
-        is_known = rows != UNKNOWN
-        if np.count_nonzero(is_known) < len(rows):
-            known = is_known.nonzero()[0]
+        if len(rows) and rows.min() == UNKNOWN:
+            known = (rows != UNKNOWN).nonzero()[0]
             samples, rows = samples.only(known), rows[known]
         fresh = (samples.raw != self["raw"].take(rows)).nonzero()[0]
         if not len(fresh):
             return Heard(samples, rows, fresh, None)
-        marks = np.zeros(self.ledger.size, np.bool_)
-        marks[rows[fresh]] = True
+        marks, moved = self._marks, rows[fresh]
+        marks[moved] = True
         is_moving = marks.take(rows)
+        leads = self._leads[marks[self._leads] | marks[self.second[self._leads]]]
+        marks[moved] = False
         moving = is_moving.nonzero()[0]
-        either = is_moving[:-1] | is_moving[1:]
         if enter:
-            first = neighbours(tick, samples, either)
+            first = neighbours(tick, samples, is_moving[:-1] | is_moving[1:])
             pairs = self._ways(samples, rows, first, declared=declared)
         else:
-            first = either.nonzero()[0]
-            first = first[self.second[rows[first]] == rows[first + 1]]
-            first = first[samples.message(first) == samples.message(first + 1)]
-            leading = rows[first]
-            pairs = first, self.pair[leading], self.lead[leading]
+            pairs = self._pairs(samples, rows, leads)
         return Heard(samples, rows, moving, self._moves(samples, rows, moving, pairs))
+
+    def _pairs(self, samples: Samples, rows: Array, leads: Array) -> tuple[Array, Array, Array]:
+        """As `_ways`, of the pairs that begin at some rows."""
+        if not len(leads):
+            return leads, leads, leads
+        marks = self._marks
+        marks[leads] = True
+        first = marks.take(rows[:-1]).nonzero()[0]
+        marks[leads] = False
+        first = first[self.second[rows[first]] == rows[first + 1]]
+        first = first[samples.message(first) == samples.message(first + 1)]
+        leading = rows[first]
+        return first, self.pair[leading], self.lead[leading]
+
+    def may_stand_too_long(self, within: int = 64) -> bool:
+        """Whether a value may have stood still beyond its limit; if not, it is certain."""
+        patience = self._patience
+        if patience is None or (patience < 0 and patience % within == 0):
+            # No value can stand still for more readings than it is followed.
+            left = self.limits.frozen[: self.ledger.size] - self["still"]
+            self._patience = max(int(left.min(initial=NEVER_NS)), -1)
+        return self._patience is None or self._patience < 0
 
     def has_seen(self, rows: Array, numbers: Array) -> Mask:
         """Whether values were ever in these states."""
@@ -175,7 +217,7 @@ class Points:
     ) -> Moves:
         first, pair_rows, forms = pairs
         place = np.concatenate((singles, first)) if len(first) else singles
-        row, number = rows[place], samples.number(place)
+        row, number = rows.take(place), samples.number(place)
         if len(first):
             row[len(singles) :] = pair_rows
             number[len(singles) :] = combine(samples.raw[first], samples.raw[first + 1], forms)
@@ -188,10 +230,10 @@ class Points:
         if np.count_nonzero(np.abs(number) <= FAR) < len(number):
             number = np.minimum(np.maximum(number, -FAR), FAR)
             is_odd = np.isnan(number)
-        clock, time = rows[place], samples.time[place]
+        clock, time = rows.take(place), samples.time.take(place)
         last_time = self["last_time"]
-        before, before_time = self["last"][row], last_time[clock]
-        has_before = last_time[row] != LONG_AGO
+        before, before_time = self["last"].take(row), last_time.take(clock)
+        has_before = last_time.take(row) != LONG_AGO
         if self.has_faults:
             has_before &= self["fault"][row] == 0
         if len(later):
@@ -199,7 +241,7 @@ class Points:
             has_before[later] = True
         if is_odd is not None and not is_odd.any():
             is_odd = None
-        pace = self["pace"][clock]
+        pace = self["pace"].take(clock)
         return Moves(row, number, time, place, before, before_time, has_before, pace, clock, is_odd)
 
     # --- learning ----------------------------------------------------------------------------
@@ -209,10 +251,12 @@ class Points:
         samples, rows, moving, moves = heard
         still = self["still"]
         still[rows] = still.take(rows) + 1  # once, however often it was read
+        if self._patience is not None:
+            self._patience -= 1
         if moves is not None:
             row, clock = moves.row, moves.clock
             # Where its first word is read is seen how a pair stands.
-            of_pair = self.pair[clock] == row
+            of_pair = self.pair.take(clock) == row
             changed = (moves.number != moves.before) | ~moves.has_before
             self._changed(row, moves.time, changed)
             changed &= of_pair
@@ -244,7 +288,7 @@ class Points:
 
     def _pace(self, moves: Moves) -> None:
         """How long it takes between readings: the longest of late."""
-        since = self["last_time"][moves.clock]
+        since = self["last_time"].take(moves.clock)
         elapsed = np.minimum(moves.time - since, DAY * SECOND)
         is_new = since == LONG_AGO
         if np.count_nonzero(is_new):
@@ -308,6 +352,7 @@ class Points:
         for name, spec in (*LEARNED.items(), *MOVING.items()):
             if name != "stage":
                 self[name][rows] = spec.fill
+        self._wait(rows, waits=False)
         self["refuted"][rows] = 1
         self.limits.reach[rows] = 0.0
 
@@ -353,15 +398,17 @@ class Points:
 
     def await_taking(self, rows: Array, samples: Samples) -> None:
         """What was written is to be read back."""
-        distinct = np.unique(rows)
-        self.pendings += int(np.count_nonzero(self["pending_time"][distinct] == LONG_AGO))
         self["pending"][rows], self["pending_time"][rows] = samples.raw, samples.time
+        self._wait(rows, waits=True)
+
+    def _wait(self, rows: Array, *, waits: bool) -> None:
+        self._waits[rows] = waits
+        self.pendings = int(np.count_nonzero(self._waits))
 
     def waiting(self, heard: Heard) -> Waiting:
         """Which samples are of points that were written: what was taken, and what is late."""
-        since = self["pending_time"].take(heard.row)
-        places = (since != LONG_AGO).nonzero()[0]
-        places = places[heard.samples.time[places] > since[places]]
+        places = self._waits.take(heard.row).nonzero()[0]
+        places = places[heard.samples.time[places] > self["pending_time"][heard.row[places]]]
         if not len(places):
             nothing = np.zeros(0, np.bool_)
             return Waiting(places, nothing, nothing)
@@ -379,9 +426,9 @@ class Points:
             return
         if is_learned is not None:
             self._learn_taking(heard, waiting, is_learned)
-        rows = np.unique(heard.row[waiting.place[is_over]])
-        self.pendings -= len(rows)
+        rows = heard.row[waiting.place[is_over]]
         self["pending_time"][rows] = LONG_AGO
+        self._wait(rows, waits=False)
 
     def _learn_taking(self, heard: Heard, waiting: Waiting, is_learned: Mask) -> None:
         places, is_taken, is_late = waiting
@@ -438,6 +485,7 @@ class Points:
     def open(self) -> None:
         """A person declares what follows as normal: every way is followed again."""
         self.lead[:], self.pair[:], self.second[:] = 0, UNKNOWN, UNKNOWN
+        self._leads = self._leads[:0]
 
     def close(self) -> None:
         """A person says that learning is over; moments are forgotten."""
@@ -451,6 +499,7 @@ class Points:
         for name, spec in MOVING.items():
             self[name][:] = spec.fill
         self.pendings, self.has_faults = 0, False
+        self._waits[:] = False
 
     def decide(self) -> None:
         """Find out which points are pairs, and between which limits each may move."""
@@ -471,6 +520,7 @@ class Points:
         limits = limits_of(columns, self.form[:size])
         self.open()
         self.lead[first], self.pair[first], self.second[first] = self.form[pair], pair, second
+        self._leads, self._patience = first, None
         is_judged = (columns["stage"] != OPEN) & (self.form[:size] == 0)
         is_judged[pair] = columns["stage"][pair] != OPEN
         taking = np.where(is_judged, limits.taking, NEVER_NS)
@@ -511,8 +561,9 @@ class Points:
 
     def forget(self, points: Array) -> None:
         """These ids of points stand for nothing any more, or soon for something else."""
-        ids = points.astype(np.int64)[:, None] * WAYS + np.arange(WAYS)
-        self.ledger.forget(ids.ravel())
+        ids = points.astype(np.int64)
+        self._alone[ids[ids < len(self._alone)]] = UNMET
+        self.ledger.forget((ids[:, None] * WAYS + np.arange(WAYS)).ravel())
 
     # --- state -------------------------------------------------------------------------------
 
@@ -533,5 +584,5 @@ class Points:
     def _derive(self) -> None:
         self._clear()
         self.decide()
-        self.pendings = int(np.count_nonzero(self["pending_time"] != LONG_AGO))
+        self._wait((self["pending_time"] != LONG_AGO).nonzero()[0], waits=True)
         self.has_faults = bool(np.count_nonzero(self["fault"]))

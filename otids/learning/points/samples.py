@@ -9,6 +9,7 @@ from otids.traffic import ACCESSES, REQUEST, VALUE_KINDS, Array, Mask, Tick
 
 READ, REPORT = (ACCESSES.index(access) for access in ("read", "report"))
 BIT, UNSIGNED, TEXT = (VALUE_KINDS.index(kind) for kind in ("bit", "unsigned", "text"))
+"""Kinds of numbers stand before `TEXT`, and moments and places behind it."""
 EVERY = slice(None)
 _IS_STATE = np.array([kind not in {"time", "sequence"} for kind in VALUE_KINDS])
 """Moments, and places of messages in their series, say nothing of the process."""
@@ -38,9 +39,10 @@ class Samples:
     def __init__(self, carried: _Carried, at: Array, time: Array) -> None:
         """`at` says which of what is carried; `time` (i64, ns) is by row of the tick's items."""
         self._carried, self._at = carried, at
-        self.point = carried.point.take(at)
-        self.raw = carried.raw.take(at)
-        self.time = time.take(carried.item.take(at))
+        self.point, self.raw, item = carried.point, carried.raw, carried.item
+        if len(at) < len(item):
+            self.point, self.raw, item = self.point.take(at), self.raw.take(at), item.take(at)
+        self.time = time.take(item)
 
     def __len__(self) -> int:
         return len(self._at)
@@ -92,13 +94,15 @@ def samples_of(tick: Tick) -> tuple[Samples | None, Samples | None]:
         is_read &= items.status == 0
     number = values.item - np.uint64(tick.first_item)
     beyond = number >= touched
-    beyond |= ~_IS_STATE[values.kind]
+    has_others = values.kind.max() >= TEXT
+    if has_others:
+        beyond |= ~_IS_STATE[values.kind]
     if np.count_nonzero(beyond):
         inside = np.flatnonzero(~beyond)
         values, number = type(values)(*_columns(values, inside)), number[inside]
     item = number.view(np.int64)
     carried = _Carried(values.point, values.number, values.raw, values.kind, item, spoken)
-    if np.count_nonzero(values.kind == TEXT):
+    if has_others and np.count_nonzero(values.kind == TEXT):
         carried = _with_texts(tick, carried, values.text)
     time = messages.time[spoken]
     read = is_read.take(item)

@@ -27,7 +27,7 @@ from otids.learning.points.limits import (
 )
 from otids.learning.points.pairs import FORMS, combine, is_sane, refutes
 from otids.learning.points.points import Points
-from otids.learning.points.summaries import state_of
+from otids.learning.points.summaries import LONG_AGO, state_of
 
 INPUT, REGISTER = "input-register", "holding-register"
 
@@ -292,3 +292,40 @@ def test_the_cheap_look_never_overlooks(data: st.DataObject) -> None:
         for one, found in zip((quick, exact), findings, strict=True):
             one.learn(tick, Quarantine(tick, found))
     assert quick.state() == exact.state()
+
+
+@given(st.lists(st.integers(0, 3), min_size=300, max_size=400), st.integers(1, 100))
+@settings(max_examples=10, deadline=None)
+def test_no_value_stands_too_long_unlooked_at(steps: list[int], until: int) -> None:
+    values, wire, number = learned([[second * 7 % 90] for second in range(400)]), Wire(), 0
+    points = values.points
+    looked = 0
+    for second, step in enumerate(steps, 1_000):
+        number += step if second < 1_000 + until else 0
+        to = wire.request(second, 4, reads(INPUT, 0, 1))
+        wire.response(to, reads(INPUT, 0, 1, values=[number % 90]))
+        for tick in wire.ticks():
+            stands = bool((points["still"] > points.limits.frozen[: points.ledger.size]).any())
+            may_stand = points.may_stand_too_long()
+            assert may_stand or not stands
+            looked += not may_stand
+            values.judge(tick)
+            values.learn(tick, Quarantine(tick, []))
+    assert looked  # else nothing is spared
+
+
+def test_writes_that_wait_are_counted_as_they_come_and_go() -> None:
+    values = learned([[second % 50] for second in range(100)], kind=REGISTER)
+    wire, points, most = Wire(), values.points, 0
+    for second, (written, read) in enumerate([(7, 3), (9, 3), (9, 9), (4, 4), (5, 4)], 1_000):
+        to = wire.request(second, 6, writes(REGISTER, 0, values=[written]))
+        wire.response(to, writes(REGISTER, 0, 1))
+        to = wire.request(second + 0.5, 3, reads(REGISTER, 0, 1))
+        wire.response(to, reads(REGISTER, 0, 1, values=[read]))
+        for tick in wire.ticks():
+            values.judge(tick)
+            values.learn(tick, Quarantine(tick, []))
+            waiting = points["pending_time"] != LONG_AGO
+            assert points.pendings == np.count_nonzero(waiting)
+            most = max(most, points.pendings)
+    assert most == 1
