@@ -8,6 +8,7 @@ to the store, and only then may a sink see them.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -252,18 +253,24 @@ class Pipeline:
 
     def state(self) -> State:
         """One generation of everything known, at the end of the last tick."""
-        state = PipelineState(
-            self._position,
-            self._learning,
-            {detector.name: detector.state() for detector in self.detectors},
-            self._agreement.state(),
-            self.triage.state(),
-            self.inventory.state(),
-            self._completeness.state(),
-            self.losses.state(),
-        )
-        plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
-        return plain
+        parts = self.parts_of_state()
+        return {**parts, "detectors": {one.name: _state_of(one) for one in self.detectors}}
+
+    def parts_of_state(self) -> State:
+        """Return the same, but of each detector a function that gives its state.
+
+        Whoever asks one after the other holds a copy of one at a time.
+        """
+        return {
+            "position": msgspec.to_builtins(self._position),
+            "learning": self._learning,
+            "detectors": {one.name: partial(_state_of, one) for one in self.detectors},
+            "agreement": _plain(self._agreement.state()),
+            "triage": _plain(self.triage.state()),
+            "inventory": _plain(self.inventory.state()),
+            "completeness": _plain(self._completeness.state()),
+            "loss": _plain(self.losses.state()),
+        }
 
     def restore(self, state: State) -> None:
         """Take back a generation. Raises `StateError` if it is not one."""
@@ -351,3 +358,12 @@ class Pipeline:
                 "a part of otids failed; this is a bug", part=plugin, exc_info=error
             )
         return True
+
+
+def _state_of(detector: Detector) -> State:
+    return _plain(detector.state())
+
+
+def _plain(state: object) -> State:
+    plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
+    return plain

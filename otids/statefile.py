@@ -51,10 +51,11 @@ class Loaded:
 def write(path: Path, kind: str, version: int, payload: object) -> None:
     """Replace the state at `path` in one step; the intact one before it stays as `.previous`.
 
+    A function in a map of `payload` is called when its turn comes, for what is to stand there.
+
     Raises TypeError or ValueError for what is not plain data or too large, before it touches
     anything that was there, and OSError.
     """
-    _check_shape(payload)  # what could not be read back must not replace what can
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -133,18 +134,21 @@ def _pieces(kind: str, version: int, payload: object) -> Iterator[bytes]:
         }
     )
     yield len(header).to_bytes(4, "big") + header
-    yield from _packed(packer, payload)
+    yield from _packed(packer, payload, 0, _check_shape(payload))
 
 
-def _packed(packer: Any, value: object) -> Iterator[bytes]:
-    """Encode map by map; how deep they may lie was checked."""
+def _packed(packer: Any, value: object, depth: int, count: list[int]) -> Iterator[bytes]:
+    """Encode map by map, and what could not be read back not at all."""
+    if callable(value):
+        value = value()
+        _check_shape(value, depth, count)
     if type(value) is not dict:
         yield packer.pack(value)
         return
     yield packer.pack_map_header(len(value))
     for key, inner in value.items():
         yield packer.pack(key)
-        yield from _packed(packer, inner)
+        yield from _packed(packer, inner, depth + 1, count)
 
 
 def _own_version() -> str:
@@ -296,13 +300,16 @@ def _decode(body: bytes | memoryview) -> Any:
     return unpacker.unpack()
 
 
-def _check_shape(payload: object) -> None:
-    """Walk through the containers, level by level: keys, number and depth within the bounds."""
+def _check_shape(payload: object, depth: int = 0, count: list[int] | None = None) -> list[int]:
+    """Walk through the containers, level by level: keys, number and depth within the bounds.
+
+    `payload` lies so deep, beside so many containers; return how many there are now, to go on with.
+    """
+    count = [0] if count is None else count
     level = [payload] if type(payload) in _CONTAINERS else []
-    count = 0
-    for _ in range(MAX_DEPTH):
-        count += len(level)
-        if count > MAX_CONTAINERS:
+    for _ in range(depth, MAX_DEPTH):
+        count[0] += len(level)
+        if count[0] > MAX_CONTAINERS:
             raise ValueError(_TOO_MANY)
         deeper: list[object] = []
         for container in level:
@@ -315,7 +322,7 @@ def _check_shape(payload: object) -> None:
                 inside = cast("list[object]", container)
             deeper += [value for value in inside if type(value) in _CONTAINERS]
         if not deeper:
-            return
+            return count
         level = deeper
     raise ValueError(f"nested deeper than {MAX_DEPTH}")
 

@@ -135,6 +135,19 @@ def test_writing_holds_no_copy_of_all_of_it(path: Path) -> None:
     assert read(path, "k", 1).payload == payload
 
 
+def test_what_a_function_gives_is_written_in_its_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, "k", 1, {"a": {"b": lambda: {"c": [1]}, "d": lambda: 2}, "e": 3})
+    assert read(path, "k", 1).payload == {"a": {"b": {"c": [1]}, "d": 2}, "e": 3}
+    monkeypatch.setattr(statefile, "MAX_CONTAINERS", 10)
+    for made in (nested(31), [[]] * 4 + [[[]] * 4]):
+        with pytest.raises(ValueError, match=r"nested deeper than 32|more than 10 lists and maps"):
+            write(path, "k", 1, {"a": lambda made=made: made, "b": lambda made=made: made})
+    write(path, "k", 1, {"a": lambda: [[]] * 7})
+    assert len(read(path, "k", 1).payload["a"]) == 7
+
+
 def test_truncation_at_every_offset(path: Path) -> None:
     write(path, "k", 1, PAYLOAD)
     whole = path.read_bytes()
