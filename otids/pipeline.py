@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -254,22 +254,23 @@ class Pipeline:
     def state(self) -> State:
         """One generation of everything known, at the end of the last tick."""
         parts = self.parts_of_state()
-        return {**parts, "detectors": {one.name: _state_of(one) for one in self.detectors}}
+        made = {name: part() for name, part in parts.items() if name != "detectors"}
+        return {**parts, **made, "detectors": {one.name: _state_of(one) for one in self.detectors}}
 
     def parts_of_state(self) -> State:
-        """Return the same, but of each detector a function that gives its state.
+        """Return the same with functions that give each part.
 
-        Whoever asks one after the other holds a copy of one at a time.
+        Whoever asks one after the other holds a copy of one part at a time.
         """
         return {
-            "position": msgspec.to_builtins(self._position),
-            "learning": self._learning,
+            "position": lambda: msgspec.to_builtins(self._position),
+            "learning": lambda: self._learning,
             "detectors": {one.name: partial(_state_of, one) for one in self.detectors},
-            "agreement": _plain(self._agreement.state()),
-            "triage": _plain(self.triage.state()),
-            "inventory": _plain(self.inventory.state()),
-            "completeness": _plain(self._completeness.state()),
-            "loss": _plain(self.losses.state()),
+            "agreement": partial(_state_of, self._agreement),
+            "triage": partial(_state_of, self.triage),
+            "inventory": partial(_state_of, self.inventory),
+            "completeness": partial(_state_of, self._completeness),
+            "loss": partial(_state_of, self.losses),
         }
 
     def restore(self, state: State) -> None:
@@ -360,10 +361,10 @@ class Pipeline:
         return True
 
 
-def _state_of(detector: Detector) -> State:
-    return _plain(detector.state())
+class _Stateful(Protocol):
+    def state(self) -> object: ...
 
 
-def _plain(state: object) -> State:
-    plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
-    return plain
+def _state_of(part: _Stateful) -> Any:
+    """Plain data: what a detector gives may hold tuples and the like."""
+    return msgspec.to_builtins(part.state(), builtin_types=(bytes,))

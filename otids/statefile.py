@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -242,7 +243,7 @@ def _load(path: Path, max_bytes: int) -> bytes:
         return file.read(max_bytes)
 
 
-def _open(path: Path, max_bytes: int) -> BinaryIO:
+def _open(path: Path, max_bytes: int) -> BufferedReader:
     """Open a regular file of at most `max_bytes`; a pipe in its place must not stop us."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     found = os.fstat(descriptor)

@@ -18,9 +18,12 @@ from otids.logs import logger
 DEFAULT_BYTES = 512 << 20
 LEAST_BYTES = 256 << 20
 """With less, what detectors hold of strangers would not fit beside a plant's baseline."""
-TOO_MUCH = 0.85
-"""Share of the memory in use from which on something is given up."""
-ENOUGH = 0.65
+TOO_MUCH = 0.75
+"""Share of the memory in use from which on something is given up.
+
+The rest is for what is held between two looks: a checkpoint, a tick with much that is new.
+"""
+ENOUGH = 0.55
 """Share below which something is taken back."""
 STEP_SECONDS = 3.0
 """Between two steps: what is given up leaves with the next batches."""
