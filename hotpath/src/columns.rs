@@ -467,7 +467,7 @@ pub struct Defined {
 impl Defined {
     /// How many entries there are in all dictionaries together.
     #[must_use]
-    pub const fn entries(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.texts
             .id
             .len()
