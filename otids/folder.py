@@ -81,7 +81,7 @@ class StateFolder:
         return loaded.payload
 
     def save(self, state: State) -> None:
-        """Write what was learned as a new generation."""
+        """Write what was learned (its parts may be functions that give it) as a new generation."""
         statefile.write(self.baseline, BASELINE, VERSION, state)
 
     def apply_decisions(self, detectors: Iterable[Detector]) -> None:

@@ -8,7 +8,8 @@ to the store, and only then may a sink see them.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -254,18 +255,25 @@ class Pipeline:
 
     def state(self) -> State:
         """One generation of everything known, at the end of the last tick."""
-        state = PipelineState(
-            self._position,
-            self._learning,
-            {detector.name: detector.state() for detector in self.detectors},
-            self._agreement.state(),
-            self.triage.state(),
-            self.inventory.state(),
-            self._completeness.state(),
-            self.losses.state(),
-        )
-        plain: State = msgspec.to_builtins(state, builtin_types=(bytes,))
-        return plain
+        parts = self.parts_of_state()
+        made = {name: part() for name, part in parts.items() if name != "detectors"}
+        return {**parts, **made, "detectors": {one.name: _state_of(one) for one in self.detectors}}
+
+    def parts_of_state(self) -> State:
+        """Return the same with functions that give each part.
+
+        Whoever asks one after the other holds a copy of one part at a time.
+        """
+        return {
+            "position": lambda: msgspec.to_builtins(self._position),
+            "learning": lambda: self._learning,
+            "detectors": {one.name: partial(_state_of, one) for one in self.detectors},
+            "agreement": partial(_state_of, self._agreement),
+            "triage": partial(_state_of, self.triage),
+            "inventory": partial(_state_of, self.inventory),
+            "completeness": partial(_state_of, self._completeness),
+            "loss": partial(_state_of, self.losses),
+        }
 
     def restore(self, state: State) -> None:
         """Take back a generation. Raises `StateError` if it is not one."""
@@ -353,3 +361,12 @@ class Pipeline:
                 "a part of otids failed; this is a bug", part=plugin, exc_info=error
             )
         return True
+
+
+class _Stateful(Protocol):
+    def state(self) -> object: ...
+
+
+def _state_of(part: _Stateful) -> Any:
+    """Plain data: what a detector gives may hold tuples and the like."""
+    return msgspec.to_builtins(part.state(), builtin_types=(bytes,))

@@ -122,7 +122,7 @@ class Replay:
     def finish(self) -> Report:
         """End the run: the last revisions are told, what was learned is saved."""
         self._pipeline.finish()
-        self._folder.save(self._pipeline.state())
+        self._folder.save(self._pipeline.parts_of_state())
         self.report.faults = dict(self._pipeline.counters.faults)
         self.report.notices = dict(self._pipeline.counters.notices)
         return self.report

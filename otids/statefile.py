@@ -12,11 +12,13 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -50,18 +52,22 @@ class Loaded:
 def write(path: Path, kind: str, version: int, payload: object) -> None:
     """Replace the state at `path` in one step; the intact one before it stays as `.previous`.
 
+    A function in a map of `payload` is called when its turn comes, for what is to stand there.
+
     Raises TypeError or ValueError for what is not plain data or too large, before it touches
-    anything, and OSError.
+    anything that was there, and OSError.
     """
-    data = _encode(kind, version, payload)
     fresh = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
+    fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _write_to(file, kind, version, payload)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
     if _is_intact(path):
         _keep_as_previous(path)
     fresh.replace(path)
@@ -100,11 +106,27 @@ def previous(path: Path) -> Path:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _encode(kind: str, version: int, payload: object) -> bytes:
-    _check_shape(payload)  # what could not be read back must not replace what can
+def _write_to(file: BinaryIO, kind: str, version: int, payload: object) -> None:
+    """Write piece by piece: of a large baseline no copy is held beside it."""
+    digest = _Digest()
+    file.write(MAGIC + digest.digest())  # of nothing yet
+    size = file.tell()
+    for piece in _pieces(kind, version, payload):
+        size += len(piece)
+        if size > MAX_BYTES:
+            raise StateError(
+                f"a state of {size} bytes or more is more than the {MAX_BYTES} that fit"
+            )
+        digest.update(piece)
+        file.write(piece)
+    file.seek(len(MAGIC))
+    file.write(digest.digest())
+
+
+def _pieces(kind: str, version: int, payload: object) -> Iterator[bytes]:
     # strict_types: subclasses of plain types, numpy's among them, go to _refuse.
-    body: bytes = msgpack.packb(payload, default=_refuse, strict_types=True)
-    header: bytes = msgpack.packb(
+    packer = msgpack.Packer(default=_refuse, strict_types=True)
+    header: bytes = packer.pack(
         {
             "format": FORMAT,
             "otids": _own_version(),
@@ -112,10 +134,22 @@ def _encode(kind: str, version: int, payload: object) -> bytes:
             "version": version,
         }
     )
-    rest = len(header).to_bytes(4, "big") + header + body
-    if _PREAMBLE + len(header) + len(body) > MAX_BYTES:
-        raise StateError(f"a state of {len(body)} bytes is more than the {MAX_BYTES} that fit")
-    return MAGIC + _digest(rest) + rest
+    yield len(header).to_bytes(4, "big") + header
+    yield from _packed(packer, payload, 0, _check_shape(payload))
+
+
+def _packed(packer: Any, value: object, depth: int, count: list[int]) -> Iterator[bytes]:
+    """Encode map by map, and what could not be read back not at all."""
+    if callable(value):
+        value = value()
+        _check_shape(value, depth, count)
+    if type(value) is not dict:
+        yield packer.pack(value)
+        return
+    yield packer.pack_map_header(len(value))
+    for key, inner in value.items():
+        yield packer.pack(key)
+        yield from _packed(packer, inner, depth + 1, count)
 
 
 def _own_version() -> str:
@@ -161,11 +195,12 @@ class _DamagedError(StateError):
 
 def _is_intact(path: Path) -> bool:
     try:
-        data = _load(path, MAX_BYTES)
+        with _open(path, MAX_BYTES) as file:
+            head = file.read(len(MAGIC) + _DIGEST)
+            digest = hashlib.file_digest(file, _Digest)
     except (OSError, StateError):
         return False
-    rest = memoryview(data)[len(MAGIC) + _DIGEST :]
-    return data[: len(MAGIC) + _DIGEST] == MAGIC + _digest(rest)
+    return head == MAGIC + digest.digest()
 
 
 def _read_one(path: Path, kind: str, version: int, max_bytes: int) -> Any:
@@ -204,15 +239,21 @@ def _check_header(path: Path, header: dict[Any, Any], kind: str, version: int) -
 
 
 def _load(path: Path, max_bytes: int) -> bytes:
-    """Read a regular file of at most `max_bytes`; a pipe in its place must not stop us."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise _DamagedError(f"{path}: is not a regular file")
-        if found.st_size > max_bytes:
-            raise _DamagedError(f"{path}: has {found.st_size} bytes, more than {max_bytes}")
+    with _open(path, max_bytes) as file:
         return file.read(max_bytes)
+
+
+def _open(path: Path, max_bytes: int) -> BufferedReader:
+    """Open a regular file of at most `max_bytes`; a pipe in its place must not stop us."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise _DamagedError(f"{path}: is not a regular file")
+    if found.st_size > max_bytes:
+        os.close(descriptor)
+        raise _DamagedError(f"{path}: has {found.st_size} bytes, more than {max_bytes}")
+    return os.fdopen(descriptor, "rb")
 
 
 _BROKEN = (ValueError, TypeError, RecursionError, MemoryError, msgpack.exceptions.UnpackException)
@@ -260,13 +301,16 @@ def _decode(body: bytes | memoryview) -> Any:
     return unpacker.unpack()
 
 
-def _check_shape(payload: object) -> None:
-    """Walk through the containers, level by level: keys, number and depth within the bounds."""
+def _check_shape(payload: object, depth: int = 0, count: list[int] | None = None) -> list[int]:
+    """Walk through the containers, level by level: keys, number and depth within the bounds.
+
+    `payload` lies so deep, beside so many containers; return how many there are now, to go on with.
+    """
+    count = [0] if count is None else count
     level = [payload] if type(payload) in _CONTAINERS else []
-    count = 0
-    for _ in range(MAX_DEPTH):
-        count += len(level)
-        if count > MAX_CONTAINERS:
+    for _ in range(depth, MAX_DEPTH):
+        count[0] += len(level)
+        if count[0] > MAX_CONTAINERS:
             raise ValueError(_TOO_MANY)
         deeper: list[object] = []
         for container in level:
@@ -279,10 +323,13 @@ def _check_shape(payload: object) -> None:
                 inside = cast("list[object]", container)
             deeper += [value for value in inside if type(value) in _CONTAINERS]
         if not deeper:
-            return
+            return count
         level = deeper
     raise ValueError(f"nested deeper than {MAX_DEPTH}")
 
 
+_Digest = partial(hashlib.blake2b, digest_size=_DIGEST)
+
+
 def _digest(data: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST).digest()
+    return _Digest(data).digest()

@@ -1,6 +1,7 @@
 """Saved state: what was written comes back, and whatever else is there is a clear error."""
 
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,44 @@ def test_what_is_not_plain_is_refused_and_leaves_the_old_state(
     with pytest.raises((TypeError, ValueError, OverflowError)):
         write(path, "k", 1, {"x": [value]})
     assert read(path, "k", 1).payload == "old"
-    assert not previous(path).exists()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_is_too_large_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, "k", 1, "old")
     monkeypatch.setattr(statefile, "MAX_BYTES", 1000)
-    with pytest.raises(ValueError, match="more than the 1000 that fit"):
-        write(path, "k", 1, b"x" * 1000)
+    for payload in (b"x" * 1000, {"a": b"x" * 500, "b": b"x" * 500}):
+        with pytest.raises(ValueError, match="more than the 1000 that fit"):
+            write(path, "k", 1, payload)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_writing_holds_no_copy_of_all_of_it(path: Path) -> None:
+    part = 1 << 20
+    payload = {"columns": {str(place): bytes(part) for place in range(16)}}
+    write(path, "k", 1, payload)
+    tracemalloc.start()
+    try:
+        write(path, "k", 1, payload)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 4 * part
+    assert read(path, "k", 1).payload == payload
+
+
+def test_what_a_function_gives_is_written_in_its_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, "k", 1, {"a": {"b": lambda: {"c": [1]}, "d": lambda: 2}, "e": 3})
+    assert read(path, "k", 1).payload == {"a": {"b": {"c": [1]}, "d": 2}, "e": 3}
+    monkeypatch.setattr(statefile, "MAX_CONTAINERS", 10)
+    too_much: list[Any] = [nested(31), [[]] * 4 + [[[]] * 4]]
+    for made in too_much:
+        with pytest.raises(ValueError, match=r"nested deeper than 32|lists and maps"):
+            write(path, "k", 1, {"a": lambda made=made: made, "b": lambda made=made: made})
+    write(path, "k", 1, {"a": lambda: [[]] * 7})
+    assert len(read(path, "k", 1).payload["a"]) == 7
 
 
 def test_truncation_at_every_offset(path: Path) -> None:

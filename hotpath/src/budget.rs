@@ -12,8 +12,9 @@ use crate::table::Limits;
 /// The memory of the whole process for which the defaults are made, in bytes.
 pub const DEFAULT_MEMORY: usize = 512 << 20;
 
-/// Of it, what the program and a plant's baseline need, whatever comes: the rest is divided.
-const BASE: usize = 128 << 20;
+/// Of it, what the program, a plant's baseline and what detectors keep of strangers need, whatever
+/// comes: the rest is divided.
+const BASE: usize = 176 << 20;
 
 /// A smaller rest is as if it were this much; one larger than [`MOST`] as if it were that much.
 const LEAST: usize = 24 << 20;
@@ -48,10 +49,10 @@ impl Settings {
     }
 }
 
-/// Rows of a batch that is handed over, or that grows while nobody takes it.
+/// Rows of a batch that is handed over, or rows and definitions of one that nobody takes yet.
 #[must_use]
 pub const fn batch_rows(memory: usize) -> usize {
-    share(262_144, memory)
+    share(131_072, memory)
 }
 
 /// What there is of something at `memory`, if there is so much of it at the default.
@@ -88,6 +89,6 @@ mod tests {
     fn no_memory_leaves_something_and_much_is_bounded() {
         let (none, all) = (Settings::of_memory(0), Settings::of_memory(usize::MAX));
         assert!(none.flows.flows >= 1_024 && none.quotas.symbols.per_client >= 1_000);
-        assert!(all.flows.flows <= Settings::default().flows.flows * 11);
+        assert!(all.flows.flows <= Settings::default().flows.flows * 13);
     }
 }

@@ -465,6 +465,18 @@ pub struct Defined {
 }
 
 impl Defined {
+    /// How many entries there are in all dictionaries together.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.texts
+            .id
+            .len()
+            .wrapping_add(self.endpoints.id.len())
+            .wrapping_add(self.conversations.id.len())
+            .wrapping_add(self.symbols.id.len())
+            .wrapping_add(self.points.id.len())
+    }
+
     /// Adds what comes after it; of an id that is defined twice, the last one counts.
     pub fn append(&mut self, other: Self) {
         self.texts.append(other.texts);

@@ -30,7 +30,7 @@ const MAX_ROWS: usize = 65_536;
 const MAX_RECORDED: usize = 512 << 10;
 
 /// A tick is cut when it has this many messages …
-const MAX_TICK_MESSAGES: usize = 65_536;
+const MAX_TICK_MESSAGES: usize = 16_384;
 
 /// … or this many rows of any kind.
 const MAX_TICK_ROWS: usize = 1_048_576;
@@ -179,6 +179,12 @@ impl Engine {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.scribe.batch.tables.rows()
+    }
+
+    /// Rows and definitions waiting in the present batch: what it grows by while nobody takes it.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.rows().wrapping_add(self.scribe.batch.defined.entries())
     }
 
     /// Bytes of records waiting in the present batch, or `None` if none are written.

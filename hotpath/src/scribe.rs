@@ -50,7 +50,7 @@ impl Default for Quotas {
             conversations: limits(131_072, 4_096),
             objects: limits(131_072, 16_384),
             symbols: limits(131_072, 16_384),
-            pages: limits(8_192, 1_024),
+            pages: limits(4_096, 512),
             texts: limits(65_536, 4_096),
         }
     }

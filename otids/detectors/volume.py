@@ -155,7 +155,7 @@ class Volume(Detector):
             self._add_up()
             self._names = tick.names
         clean = {table: quarantine.clean(table) for table in ("traffic", "messages", "connections")}
-        heard = Heard(tick, clean)
+        heard = Heard.of(tick, clean)
         self._waiting.append(heard)
         self._rows_waiting += len(heard)
         if self._rows_waiting > MOST_WAITING:

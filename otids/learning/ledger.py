@@ -102,7 +102,8 @@ class Ledger:
             self._names = names
             self._row_of = np.full(max(size, 64), UNMET, np.int64)
         elif size > len(self._row_of):
-            grown = np.full(max(size, 2 * len(self._row_of)), UNMET, np.int64)
+            # By a quarter: of ids there are many more than rows, and all of it is written to.
+            grown = np.full(max(size, len(self._row_of) * 5 // 4), UNMET, np.int64)
             grown[: len(self._row_of)] = self._row_of
             self._row_of = grown
 

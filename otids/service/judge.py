@@ -300,7 +300,7 @@ class Judge:
         self._checkpointed = time.monotonic()
         trouble = ""
         try:
-            self._folder.save(self.pipeline.state())
+            self._folder.save(self.pipeline.parts_of_state())
             self._folder.store.save_assets(self.pipeline.inventory.assets())
             self._note_run(ended)
             self._saved_at = time.time()

@@ -18,12 +18,17 @@ from otids.logs import logger
 DEFAULT_BYTES = 512 << 20
 LEAST_BYTES = 256 << 20
 """With less, what detectors hold of strangers would not fit beside a plant's baseline."""
-TOO_MUCH = 0.85
-"""Share of the memory in use from which on something is given up."""
-ENOUGH = 0.65
+TOO_MUCH = 0.75
+"""Share of the memory in use from which on something is given up.
+
+The rest is for what is held between two looks: a checkpoint, a tick with much that is new.
+"""
+ENOUGH = 0.55
 """Share below which something is taken back."""
 STEP_SECONDS = 3.0
 """Between two steps: what is given up leaves with the next batches."""
+URGENT_SECONDS = 1.0
+"""Between two steps while more is held than may be."""
 BACK_SECONDS = 600.0
 """For how long there must be enough before something is taken back."""
 MOST_UNCOMMITTED = 10_000
@@ -61,6 +66,7 @@ class Memory:
         evidence: int | None = None,
         *,
         resident: Callable[[], int] | None = None,
+        release: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`bound` and `evidence` (its share at most; default: an eighth) are in bytes."""
@@ -71,6 +77,7 @@ class Memory:
         share = bound // 8
         self._evidence = share if evidence is None else min(evidence, share)
         self._measure = resident or resident_bytes
+        self._release = release or hand_back
         self._clock = clock
         self._stepped = -BACK_SECONDS
         self._log = logger(__name__)
@@ -95,25 +102,29 @@ class Memory:
         self.resident = self._measure()
         now = self._clock()
         if self.resident > TOO_MUCH * self.bound:
-            if self.step + 1 < len(STEPS) and now - self._stepped >= STEP_SECONDS:
-                self.step += 1
-                self.steps_taken += 1
-                self._note("memory is short: something is given up", now)
-                return True
-            if now - self._stepped < STEP_SECONDS:
+            is_urgent = self.resident > self.bound
+            if now - self._stepped < (URGENT_SECONDS if is_urgent else STEP_SECONDS):
                 return False
             self._stepped = now
-            release()
-        elif self.resident >= ENOUGH * self.bound:
+            # What was freed counts as held until it is handed back.
+            self._release()
+            self.resident = self._measure()
+            if self.resident <= TOO_MUCH * self.bound or self.step + 1 == len(STEPS):
+                return False
+            self.step += 1
+            self.steps_taken += 1
+            self._note("memory is short: something is given up")
+            return True
+        if self.resident >= ENOUGH * self.bound:
             self._stepped = max(self._stepped, now - BACK_SECONDS + STEP_SECONDS)
         elif self.step and now - self._stepped >= BACK_SECONDS:
             self.step -= 1
-            self._note("there is memory again", now)
+            self._stepped = now
+            self._note("there is memory again")
             return True
         return False
 
-    def _note(self, event: str, now: float) -> None:
-        self._stepped = now
+    def _note(self, event: str) -> None:
         self._log.warning(
             event,
             given_up=self.given_up or "nothing",
@@ -127,7 +138,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
 
 
-def release() -> None:
+def hand_back() -> None:
     """Hand back to the system what was freed."""
     gc.collect()
     try:

@@ -14,6 +14,7 @@ from otids.service.memory import (
     MOST_UNCOMMITTED,
     STEP_SECONDS,
     STEPS,
+    URGENT_SECONDS,
     Memory,
     Shares,
     resident_bytes,
@@ -30,7 +31,18 @@ class Held:
     def __init__(self, bound: int = 512 * MIB) -> None:
         self.bytes = 100 * MIB
         self.now = 1000.0
-        self.memory = Memory(bound, 64 * MIB, resident=lambda: self.bytes, clock=lambda: self.now)
+        self.freed = 0
+        self.memory = Memory(
+            bound,
+            64 * MIB,
+            resident=lambda: self.bytes,
+            release=self.hand_back,
+            clock=lambda: self.now,
+        )
+
+    def hand_back(self) -> None:
+        self.bytes -= self.freed
+        self.freed = 0
 
     def look(self, seconds: float) -> bool:
         self.now += seconds
@@ -63,13 +75,32 @@ def test_things_are_given_up_step_by_step_and_come_back() -> None:
     told = [held.memory.given_up for _ in range(40) if held.look(1)]
     assert told == [words for words, _ in STEPS[1:]]
     assert held.memory.shares.hotpath == 64 * MIB
-    held.bytes = 400 * MIB  # neither too much nor enough
+    held.bytes = 350 * MIB  # neither too much nor enough
     assert not any(held.look(60) for _ in range(100))
     held.bytes = 200 * MIB
     back = sum(held.look(STEP_SECONDS) for _ in range(int(8 * BACK_SECONDS / STEP_SECONDS)))
     assert back == len(STEPS) - 1
     assert held.memory.shares == Shares(512 * MIB, 64 * MIB, MOST_UNCOMMITTED)
     assert held.memory.steps_taken == len(STEPS) - 1
+
+
+def test_what_was_freed_is_handed_back_before_anything_is_given_up() -> None:
+    held = Held()
+    held.bytes, held.freed = 500 * MIB, 150 * MIB
+    assert not held.look(STEP_SECONDS)
+    assert (held.memory.resident, held.memory.given_up) == (350 * MIB, "")
+    held.bytes, held.freed = 500 * MIB, 50 * MIB
+    assert not held.look(STEP_SECONDS / 2), "handing back takes time, and is not done all the time"
+    assert held.look(STEP_SECONDS / 2)
+    assert held.memory.given_up == STEPS[1][0]
+
+
+def test_what_is_beyond_the_bound_is_given_up_sooner() -> None:
+    held = Held()
+    held.bytes = 500 * MIB
+    assert [held.look(URGENT_SECONDS) for _ in range(4)] == [True, False, False, True]
+    held.bytes = 520 * MIB
+    assert [held.look(URGENT_SECONDS) for _ in range(3)] == [True, True, True]
 
 
 def test_what_is_measured_is_this_process() -> None:

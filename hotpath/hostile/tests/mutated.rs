@@ -13,7 +13,7 @@ use hotpath::engine::Settings;
 const STRETCH: usize = 1_000;
 
 /// More ids than the default bounds of any dictionary allow, reserves and names included.
-const MOST_IDS: usize = 8_192 * 80;
+const MOST_IDS: usize = 4_096 * 80;
 
 /// A Modbus request over UDP between two who are never mutated; `number` is its transaction.
 fn valid(number: u16) -> Listed {

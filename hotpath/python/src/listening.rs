@@ -176,7 +176,7 @@ struct Listening {
     began: Instant,
     handed_over: i64,
     shed: u64,
-    /// Rows of a batch beyond which frames are shed.
+    /// Rows and definitions of a batch beyond which frames are shed.
     rows: usize,
     health: SourceHealth,
 }
@@ -249,7 +249,7 @@ impl Listening {
         }
         self.health.frames = self.health.frames.saturating_add(1);
         self.health.bytes = self.health.bytes.saturating_add(data.len() as u64);
-        if engine.rows() >= self.rows {
+        if engine.waiting() >= self.rows {
             self.shed = self.shed.saturating_add(1);
             return;
         }

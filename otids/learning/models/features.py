@@ -6,7 +6,7 @@ largest numbers and sets of bits only: the same however the traffic was cut into
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from otids.traffic import (
     NO_LOSS,
     RESPONSE,
     Array,
+    Connections,
     Dictionaries,
     Loss,
     Mask,
+    Messages,
     Tick,
+    Traffic,
 )
 
 SUMS = (
@@ -96,20 +99,28 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A tick that waits to be added: which of its rows nobody flagged, by table (None: all)."""
+    """What waits of a tick to be added: its other tables, far larger, may go meanwhile."""
 
-    tick: Tick
-    clean: Mapping[str, Mask | None]
+    traffic: Traffic
+    messages: Messages
+    connections: Connections
+    loss: Loss
+    clean: Mapping[str, Mask | None]  # which rows nobody flagged, by table; None: all
+
+    @classmethod
+    def of(cls, tick: Tick, clean: Mapping[str, Mask | None]) -> Self:
+        """Keep what is added up of a tick."""
+        tables = tick.tables
+        return cls(tables.traffic, tables.messages, tables.connections, tick.loss, clean)
 
     def __len__(self) -> int:
-        tables = self.tick.tables
-        return len(tables.traffic) + len(tables.messages) + len(tables.connections)
+        return len(self.traffic) + len(self.messages) + len(self.connections)
 
 
 def add_up(heard: Sequence[Heard], names: Dictionaries) -> Added:
     """Add up several ticks whose ids all mean what `names` says."""
     tables = {
-        name: [getattr(one.tick.tables, name) for one in heard]
+        name: [getattr(one, name) for one in heard]
         for name in ("traffic", "messages", "connections")
     }
     ids = {
@@ -177,11 +188,11 @@ def _mark(heard: Sequence[Heard], ids: Array, marks: Array) -> None:
     for one in heard:
         for table, clean in one.clean.items():
             if clean is not None:
-                tainted = getattr(one.tick.tables, table).conversation[~clean]
+                tainted = getattr(one, table).conversation[~clean]
                 marks[np.isin(ids, tainted)] |= TAINTED
-        if is_loss(one.tick.loss):
-            said = one.tick.tables.traffic.conversation
-            lossy = said[one.tick.loss.is_lossy(said)]
+        if is_loss(one.loss):
+            said = one.traffic.conversation
+            lossy = said[one.loss.is_lossy(said)]
             if len(lossy):
                 marks[np.isin(ids, lossy)] |= LOSSY
 

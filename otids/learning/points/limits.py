@@ -111,8 +111,22 @@ def silent(rows: int) -> Limits:
     )
 
 
+AT_ONCE = 4096
+"""Rows whose limits are worked out at once: what is worked out on the way stays small."""
+
+
 def limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
     """Limits of all rows; `form` is how each value is made (place in `pairs.FORMS`)."""
+    found = silent(len(form))
+    for start in range(0, len(form), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        some = _limits_of({name: column[rows] for name, column in columns.items()}, form[rows])
+        for one in fields(found):
+            getattr(found, one.name)[rows] = getattr(some, one.name)
+    return found
+
+
+def _limits_of(columns: Mapping[str, Array], form: Array) -> Limits:
     low, high, ups, downs = (columns[name] for name in ("low", "high", "ups", "downs"))
     changes = ups + downs
     is_known = high >= low

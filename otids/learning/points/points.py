@@ -4,7 +4,7 @@ A value is that of a point alone, or of it and its neighbour (`otids.learning.po
 is kept of each is said in `otids.learning.points.summaries`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 import numpy as np
@@ -507,7 +507,9 @@ class Points:
         self.has_open = bool((self["stage"] == OPEN).any())
         self.has_earned = bool((self["stage"] == EARNED).any())
         size = self.ledger.size
-        columns = {name: self[name].copy() for name in LEARNED}
+        columns = {name: self[name] for name in LEARNED}
+        for name in ("count", "heard", "standstill", "stage"):
+            columns[name] = columns[name].copy()
         chosen = choose(self._candidates(), columns)
         pair, first, second = (
             np.array([getattr(one, name) for one in chosen], np.int64)
@@ -533,18 +535,16 @@ class Points:
         limits.frozen[first] = np.where(is_settled, frozen, NEVER_NS)
         self.limits = limits.grown(len(self.form))
 
-    def _candidates(self) -> list[Candidate]:
+    def _candidates(self) -> Iterator[Candidate]:
         moves = (self["ups"] + self["downs"] + self["paired"]) > 0
         alive = moves & (self.form[: self.ledger.size] > 0) & (self["refuted"] == 0)
-        found = []
         for row in np.flatnonzero(alive).tolist():
             point = self.ledger.name(row).point
             first = self.ledger.row(Quantity(point, ""))
             second = self.ledger.row(Quantity(point._replace(address=point.address + 1), ""))
             if UNKNOWN not in (first, second):
                 place = (point.server, point.protocol, point.unit, point.kind, point.address)
-                found.append(Candidate(place, int(self.form[row]), row, first, second))
-        return found
+                yield Candidate(place, int(self.form[row]), row, first, second)
 
     def progress(self) -> tuple[float, float | None]:
         """Which share of points is ready, and in how many seconds the next one may be."""

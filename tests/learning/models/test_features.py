@@ -42,7 +42,7 @@ def test_names_are_those_that_a_definition_may_use() -> None:
 
 def test_sums_of_a_window() -> None:
     wire = spoken()
-    added = add_up([Heard(tick, NO_FLAGS) for tick in wire.ticks()], wire.names)
+    added = add_up([Heard.of(tick, NO_FLAGS) for tick in wire.ticks()], wire.names)
     place = added.ids.tolist().index(wire.conversation())
     measured = measure(added.sums, added.functions)[place]
     assert dict(zip(NAMES, measured.tolist(), strict=True)) == {
@@ -57,7 +57,7 @@ def test_sums_of_a_window() -> None:
 
 def test_how_ticks_are_cut_changes_nothing() -> None:
     wire = spoken()
-    ticks = [Heard(tick, NO_FLAGS) for tick in wire.ticks()]
+    ticks = [Heard.of(tick, NO_FLAGS) for tick in wire.ticks()]
     whole = add_up(ticks, wire.names)
     parts = [add_up([tick], wire.names) for tick in ticks]
     assert all((part.ids == whole.ids).all() for part in parts)
@@ -83,7 +83,7 @@ def test_flagged_and_lossy_conversations_are_marked() -> None:
     every = np.ones(wire.names.conversations.size, np.bool_)
     lossy = replace(second, loss=Loss(every, np.zeros_like(every)))
     added = add_up(
-        [Heard(first, {**NO_FLAGS, "messages": flagged}), Heard(lossy, NO_FLAGS)], wire.names
+        [Heard.of(first, {**NO_FLAGS, "messages": flagged}), Heard.of(lossy, NO_FLAGS)], wire.names
     )
     marks = dict(zip(added.ids.tolist(), added.marks.tolist(), strict=True))
     assert marks == {

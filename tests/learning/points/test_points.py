@@ -4,6 +4,7 @@ import math
 import random
 import struct
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -16,6 +17,7 @@ from ticks import Numbered, Touch, Wire, reads, writes
 
 from otids.detectors.base import Quarantine
 from otids.detectors.values import Values
+from otids.learning.points import limits
 from otids.learning.points.limits import (
     CONSTANT,
     CONTINUOUS,
@@ -24,10 +26,12 @@ from otids.learning.points.limits import (
     SET,
     STATES,
     WILKS,
+    Limits,
+    limits_of,
 )
 from otids.learning.points.pairs import FORMS, combine, is_sane, refutes
 from otids.learning.points.points import Points
-from otids.learning.points.summaries import LONG_AGO, state_of
+from otids.learning.points.summaries import LEARNED, LONG_AGO, state_of
 
 INPUT, REGISTER = "input-register", "holding-register"
 
@@ -150,6 +154,22 @@ def test_types_are_found() -> None:
         rows.append([500, second % 100, count, mode, dice.randrange(400, 420)])
     types = types_of(learned(rows).points)
     assert types == {0: CONSTANT, 1: CYCLE, 2: COUNTER, 3: STATES, 4: CONTINUOUS}
+
+
+def test_limits_of_some_rows_at_once_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(9)
+    rows = [[second, 7, second % 50, *dice.choices(range(900), k=4)] for second in range(200)]
+    points = learned(rows).points
+    columns = {name: points[name] for name in LEARNED}
+    form = points.form[: points.ledger.size]
+    at_once = limits_of(columns, form)
+    monkeypatch.setattr(limits, "AT_ONCE", 3)
+    by_three = limits_of(columns, form)
+    assert len(form) > 6
+    for one in fields(Limits):
+        some, every = getattr(by_three, one.name), getattr(at_once, one.name)
+        assert some.dtype == every.dtype
+        assert some.tolist() == every.tolist()
 
 
 def test_few_samples_take_wider_limits() -> None:

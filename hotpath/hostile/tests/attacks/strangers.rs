@@ -16,7 +16,7 @@ fn stranger(dice: &mut Dice) -> Socket {
 
 /// At the default bounds: ids ever given, reserves and finite names included.
 fn assert_plateau(sizes: [usize; 5]) {
-    let bounds = [65_536, 65_536, 131_072, 131_072, 8_192 * 64];
+    let bounds = [65_536, 65_536, 131_072, 131_072, 4_096 * 64];
     for (size, bound) in sizes.into_iter().zip(bounds) {
         assert!(size <= bound * 9 / 8 + 2_048, "{sizes:?}");
     }
