@@ -110,7 +110,7 @@ def twisted(value: Any, chance: random.Random) -> Any:
     return made
 
 
-@pytest.mark.timeout(120 * EFFORT)
+@pytest.mark.timeout(600 * EFFORT)
 def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> None:
     capture = captures / "normal-seed2" / "normal-seed2.pcap.gz"
     paths = places(msgpack.unpackb(saved))
@@ -118,7 +118,7 @@ def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> No
     refused, taken = 0, 0
 
     # A failure is not made smaller: it says what was damaged, and its seed does it again.
-    @settings(max_examples=examples(60), phases=[Phase.explicit, Phase.generate])
+    @settings(max_examples=examples(120), phases=[Phase.explicit, Phase.generate])
     @given(seed=st.integers(0, 2**32))
     def try_one(seed: int) -> None:
         nonlocal refused, taken
@@ -140,4 +140,4 @@ def test_a_damaged_state_is_refused_or_works(saved: bytes, captures: Path) -> No
         again.restore(msgpack.unpackb(msgpack.packb(pipeline.state())))
 
     try_one()
-    assert min(refused, taken) > 1, "some are refused, and some are taken"
+    assert min(refused, taken) > 5, "some are refused, and some are taken"
