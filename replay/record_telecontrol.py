@@ -1,4 +1,4 @@
-"""Record the substations: build them, let them work, capture them at the switch.
+"""Record the control centre and its stations: build them, let them work, capture them at the switch.
 
 Run as root: `python replay/record_telecontrol.py SCENARIO [--output FOLDER]`.
 """
@@ -37,7 +37,7 @@ SCENARIOS = {
 
 
 def python(module: str, *words: str) -> list[str]:
-    """Command line that runs a module of the substations."""
+    """Command line that runs a module of the control centre."""
     return [sys.executable, "-m", f"telecontrol.{module}", *words]
 
 
@@ -53,7 +53,7 @@ def run_attacks(network: Network, zero: float) -> list[Label]:
 
 
 def run(name: str, path: Path) -> list[Label]:
-    """Let the substations work and capture them to `path`; the labels of what happened."""
+    """Let the control centre and its stations work and capture them to `path`; the labels of what happened."""
     seed, seconds = SCENARIOS[name]
     hosts = [devices.CENTRE, *(host for host, _ in devices.STATIONS.values()), devices.ROGUE]
     with Network(name, hosts) as network:
@@ -76,7 +76,7 @@ def run(name: str, path: Path) -> list[Label]:
 
 def main() -> int:
     """Record one scenario into its folder; 2 if it cannot be done."""
-    parser = argparse.ArgumentParser(description="record a scenario of the substations")
+    parser = argparse.ArgumentParser(description="record a scenario of the control centre")
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--output", type=Path, help="default: captures/SCENARIO")
     options = parser.parse_args()

@@ -56,7 +56,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
     let stretches = || {
         CAPTURES.into_iter().flat_map(|capture| {
             let frames = frames_of(capture, 0, 6_000);
-            let step = frames.len().div_ceil(8).max(1);
+            let step = frames.len().div_ceil(12).max(1);
             let parts = frames.chunks(step).map(|part| part[..part.len().min(LENGTH)].to_vec());
             parts.collect::<Vec<_>>()
         })
