@@ -1,4 +1,4 @@
-"""Record the control centre and its stations: build them, let them work, capture them at the switch.
+"""Record the control centre and its stations, at work, at their switch.
 
 Run as root: `python replay/record_telecontrol.py SCENARIO [--output FOLDER]`.
 """
@@ -53,7 +53,7 @@ def run_attacks(network: Network, zero: float) -> list[Label]:
 
 
 def run(name: str, path: Path) -> list[Label]:
-    """Let the control centre and its stations work and capture them to `path`; the labels of what happened."""
+    """Let all of them work and capture them to `path`; the labels of what happened."""
     seed, seconds = SCENARIOS[name]
     hosts = [devices.CENTRE, *(host for host, _ in devices.STATIONS.values()), devices.ROGUE]
     with Network(name, hosts) as network:
